@@ -1,0 +1,27 @@
+"""The engine: components in storage, without Blender.
+
+.. code-block:: python
+
+    config = CloudStorageConfig(provider="mock", root="store")
+    manager = CloudStorageManager(config)
+    if manager.authenticate():
+        manager.upload_component("arm.blend", "robot/arm.blend")
+"""
+
+from .components import BatchResult, ComponentInfo, ComponentVersion
+from .config import CloudStorageConfig
+from .errors import StorageError
+from .manager import CloudStorageManager
+from .sync import StorageSynchronizer, SyncConfig, SyncResult
+
+__all__ = [
+    "BatchResult",
+    "CloudStorageConfig",
+    "CloudStorageManager",
+    "ComponentInfo",
+    "ComponentVersion",
+    "StorageError",
+    "StorageSynchronizer",
+    "SyncConfig",
+    "SyncResult",
+]

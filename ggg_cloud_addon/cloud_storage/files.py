@@ -1,0 +1,145 @@
+"""Files on this machine: read for an upload, written whole or not at all."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock, Timeout
+
+from .errors import LocalFileError, SourceChangedError, StorageError, StoreFullError
+
+PART_SUFFIX = ".ggg_part"
+"""Ends the name of a file that is still being written; :func:`sweep_parts` removes what a crash left."""
+
+
+class FileSource:
+    """A file as the source of an upload (:class:`~.providers.base.Source`)."""
+
+    def __init__(self, path: Path) -> None:
+        """Look at the file.
+
+        Raises:
+            LocalFileError: it is not there, is a directory, or may not be read.
+        """
+        self.path = path
+        with translated(path):
+            if path.is_dir():
+                raise LocalFileError(f'"{path}" is a directory; name a file to upload.')
+            if not path.is_file():
+                raise LocalFileError(f'The file "{path}" does not exist; check the path.')
+            self.stat = path.stat()
+        self.size = self.stat.st_size
+
+    def open(self) -> BinaryIO:
+        """A fresh reader from the first byte."""
+        with translated(self.path):
+            return self.path.open("rb")
+
+    def verify(self) -> None:
+        """Raise SourceChangedError unless size, mtime and inode are what they were at the start."""
+        try:
+            now = _look(self.path.stat())
+        except FileNotFoundError:
+            now = None
+        if now != _look(self.stat):
+            raise SourceChangedError(
+                f'"{self.path}" was written to while it was uploaded, so nothing was stored; try again.'
+            )
+
+
+def _look(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn the system's errors about ``path`` into sentences (LocalFileError, StoreFullError)."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        if is_full(error):
+            raise StoreFullError(f'There is no room to write "{path}"; free some space.') from error
+        raise LocalFileError(
+            f'"{path}" cannot be read or written ({error.strerror or error}); check that it is there and your rights.'
+        ) from error
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the error says that there is no room: disk, quota, or the file system's largest file."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def part_file(folder: Path, name: str) -> Iterator[Path]:
+    """A path in ``folder`` to write to and then move away with :func:`os.replace`.
+
+    What is still there at the end is removed. While the process lives a lock beside the file tells
+    :func:`sweep_parts` in other processes to leave it alone; a killed process's lock is free at once.
+    """
+    # The name is cut so that it and its lock stay within the 255 bytes that file systems allow.
+    short = name.encode()[:180].decode(errors="ignore")
+    path = folder / f".{short}.{secrets.token_hex(6)}{PART_SUFFIX}"
+    lock_path = _lock_of(path)
+    lock = FileLock(lock_path)
+    lock.acquire(timeout=0)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
+        lock_path.unlink(missing_ok=True)
+
+
+def is_part(name: str) -> bool:
+    """Whether a file name is that of a part file or of its lock."""
+    return name.startswith(".") and name.removesuffix(".lock").endswith(PART_SUFFIX)
+
+
+def sweep_parts(folder: Path) -> None:
+    """Remove the part files in ``folder`` whose process is gone."""
+    for lock_or_part in folder.glob(f".*{PART_SUFFIX}*"):
+        part = lock_or_part.with_suffix("") if lock_or_part.suffix == ".lock" else lock_or_part
+        lock = FileLock(_lock_of(part))
+        # Another process may sweep the same folder, or the folder may not be writable: then it stays.
+        with contextlib.suppress(Timeout, OSError):
+            lock.acquire(timeout=0)
+            part.unlink(missing_ok=True)
+            lock.release()
+            _lock_of(part).unlink(missing_ok=True)
+
+
+def _lock_of(part: Path) -> Path:
+    return part.with_name(part.name + ".lock")
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as reader:
+        return hashlib.file_digest(reader, "sha256").hexdigest()
+
+
+def flush_to_disk(stream: BinaryIO) -> None:
+    """Make the written bytes survive a power cut, before a rename makes them the file."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def link_or_copy(source: Path, target: Path, tmp: Path) -> None:
+    """Keep the content of ``source`` as ``target`` too: a hard link, or where there is none a copy made in ``tmp``."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        return
+    try:
+        os.link(source, target)
+    except OSError:  # exFAT and some network drives have no hard links
+        with part_file(tmp, "version") as part:
+            shutil.copy2(source, part)
+            os.replace(part, target)

@@ -1,0 +1,222 @@
+"""The engine's front: components in, components out."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from .components import BatchResult, ComponentInfo, ComponentVersion
+from .config import CloudStorageConfig
+from .errors import ConfigError, StorageError
+from .files import FileSource
+from .names import check_component_id
+from .providers import open_provider
+from .providers.base import Condition, ObjectInfo, Provider, list_all
+from .transfers import Progress, adding_up, download_file
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+MAX_METADATA_BYTES = 2048
+"""Keys and values together, as S3 allows (Amazon S3 user guide, "Working with object metadata")."""
+
+
+class CloudStorageManager:
+    """Components in one storage. Thread-safe; keeps nothing open between calls.
+
+    Every method but :meth:`authenticate` and the batches raises a :class:`~.errors.StorageError` whose text is one
+    sentence for a person.
+    """
+
+    def __init__(self, config: CloudStorageConfig, provider: Provider | None = None) -> None:
+        """Use the storage of ``config``; ``provider`` takes the place of the one that it names.
+
+        Raises:
+            ConfigError: this release has no such provider.
+        """
+        self.config = config
+        self.provider = provider or open_provider(config)
+        self.authentication_error: str | None = None
+        """Why the last :meth:`authenticate` said no."""
+
+    def authenticate(self) -> bool:
+        """Ask the store whether it can be used; if not, ``authentication_error`` says why."""
+        try:
+            self.provider.check()
+        except StorageError as error:
+            self.authentication_error = str(error)
+            log.exception("No access to %s", self.provider.location)
+            return False
+        self.authentication_error = None
+        return True
+
+    def upload_component(
+        self,
+        path: str | Path,
+        component_id: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        condition: Condition = None,
+        progress: Progress | None = None,
+    ) -> ComponentInfo:
+        """Store a file as a component: whole, or not at all.
+
+        Args:
+            metadata: keys of ``a-z``, ``0-9`` and ``_``; 2 KB with the values at most.
+            condition: only if it is absent, or still has an ETag.
+
+        Raises:
+            LocalFileError: there is no such file, or it cannot be read.
+            PreconditionFailedError: the condition does not hold.
+        """
+        key = self.key_of(component_id)
+        _check_metadata(metadata or {})
+        source = FileSource(Path(path))
+        begun = time.monotonic()
+        info = self.provider.put(
+            key,
+            source,
+            condition=condition,
+            metadata=metadata,
+            on_bytes=adding_up(progress, source.size),
+        )
+        log.info("Pushed %s, %d bytes in %.2f s", key, info.size, time.monotonic() - begun)
+        return self._component(info)
+
+    def download_component(
+        self,
+        component_id: str,
+        path: str | Path,
+        *,
+        version_id: str | None = None,
+        progress: Progress | None = None,
+    ) -> ComponentInfo:
+        """Fetch a component into a file, whose folder is made and whose old content stays until the new one is whole.
+
+        Raises:
+            ObjectNotFoundError: there is no such component or version.
+            IntegrityError: the stored bytes are not the ones that were pushed.
+        """
+        key = self.key_of(component_id)
+        begun = time.monotonic()
+        info = download_file(self.provider, key, Path(path), version_id=version_id, progress=progress)
+        log.info("Pulled %s, %d bytes in %.2f s", key, info.size, time.monotonic() - begun)
+        return self._component(info)
+
+    def list_components(self) -> list[ComponentInfo]:
+        """All components below the prefix, in the order of their IDs; without SHA-256 and metadata."""
+        return [self._component(info) for info in list_all(self.provider, self.key_prefix)]
+
+    def get_info(self, component_id: str, *, version_id: str | None = None) -> ComponentInfo:
+        """Everything that the store knows of one component."""
+        return self._component(self.provider.head(self.key_of(component_id), version_id=version_id))
+
+    def get_metadata(self, component_id: str) -> Mapping[str, str]:
+        """What was stored with the component in ``upload_component(metadata=...)``."""
+        return self.get_info(component_id).metadata
+
+    def delete_component(self, component_id: str, *, condition: Condition = None) -> None:
+        """Delete a component; where the store keeps versions, its content stays among them."""
+        key = self.key_of(component_id)
+        self.provider.delete(key, condition=condition)
+        log.info("Deleted %s", key)
+
+    def list_versions(self, component_id: str) -> list[ComponentVersion]:
+        """The history of a component, also of a deleted one, newest first."""
+        return [
+            ComponentVersion(component_id, each.version_id, each.size, each.modified, each.is_current)
+            for each in self.provider.versions(self.key_of(component_id))
+        ]
+
+    def restore_version(self, component_id: str, version_id: str) -> ComponentInfo:
+        """Make an older version the current one; what was current stays in the history."""
+        key = self.key_of(component_id)
+        info = self.provider.copy(key, key, version_id=version_id)
+        log.info("Restored %s to its version %s", key, version_id)
+        return self._component(info)
+
+    def upload_components(self, items: Iterable[tuple[str | Path, str]]) -> list[BatchResult]:
+        """Upload ``(path, component_id)`` pairs side by side; one that fails does not stop the others."""
+
+        def upload(item: tuple[str | Path, str]) -> BatchResult:
+            path, component_id = item
+            try:
+                info = self.upload_component(path, component_id)
+            except StorageError as error:
+                return _failed(component_id, error, Path(path))
+            return BatchResult(component_id, Path(path), info)
+
+        return self._side_by_side(upload, items)
+
+    def download_components(self, items: Iterable[tuple[str, str | Path]]) -> list[BatchResult]:
+        """Download ``(component_id, path)`` pairs side by side; one that fails does not stop the others."""
+
+        def download(item: tuple[str, str | Path]) -> BatchResult:
+            component_id, path = item
+            try:
+                info = self.download_component(component_id, path)
+            except StorageError as error:
+                return _failed(component_id, error, Path(path))
+            return BatchResult(component_id, Path(path), info)
+
+        return self._side_by_side(download, items)
+
+    def delete_components(self, component_ids: Iterable[str]) -> list[BatchResult]:
+        """Delete components side by side; one that fails does not stop the others."""
+
+        def delete(component_id: str) -> BatchResult:
+            try:
+                self.delete_component(component_id)
+            except StorageError as error:
+                return _failed(component_id, error)
+            return BatchResult(component_id)
+
+        return self._side_by_side(delete, component_ids)
+
+    def key_of(self, component_id: str) -> str:
+        """The object's key.
+
+        Raises:
+            InvalidIdError: the ID could not be a file on every system.
+        """
+        return self.key_prefix + check_component_id(component_id)
+
+    @property
+    def key_prefix(self) -> str:
+        """What every key begins with: the prefix and a ``/``, or nothing."""
+        prefix = self.config.prefix.strip("/")
+        return f"{prefix}/" if prefix else ""
+
+    def _component(self, info: ObjectInfo) -> ComponentInfo:
+        return ComponentInfo(
+            component_id=info.key.removeprefix(self.key_prefix),
+            size=info.size,
+            created=info.created,
+            modified=info.modified,
+            etag=info.etag,
+            version_id=info.version_id,
+            sha256=info.sha256,
+            tier=info.tier,
+            metadata=info.metadata,
+        )
+
+    def _side_by_side(self, job: Callable[[Item], BatchResult], items: Iterable[Item]) -> list[BatchResult]:
+        with ThreadPoolExecutor(self.config.max_concurrency) as pool:
+            return list(pool.map(job, items))
+
+
+def _failed(component_id: str, error: StorageError, path: Path | None = None) -> BatchResult:
+    log.error("%s failed", component_id, exc_info=error)
+    return BatchResult(component_id, path, error=error)
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    for key in metadata:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", key):
+            raise ConfigError(f'The metadata key "{key}" cannot be stored everywhere; use a-z, 0-9 and "_".')
+    if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > MAX_METADATA_BYTES:
+        raise ConfigError(f"The metadata is longer than {MAX_METADATA_BYTES} bytes, the most that S3 takes.")

@@ -1,0 +1,67 @@
+"""Which component IDs are allowed.
+
+An ID is an object's key below the prefix, and in a synced folder the relative path. So it has to be a path that
+every artist's system can hold: what Windows, macOS or Linux cannot write is refused before anything is sent.
+"""
+
+import unicodedata
+
+from pathvalidate import ErrorReason, ValidationError, validate_filename
+
+from .errors import InvalidIdError
+
+MAX_KEY_BYTES = 1024
+"""Longest object key in UTF-8 (Amazon S3 user guide, "Naming Amazon S3 objects"; Azure allows 1,024 characters)."""
+
+RESERVED_FOLDERS = (".ggg_cloud", ".ggg_store")
+"""The synced folder's state and the plain-folder store's records: no component may lie in them."""
+
+
+def check_component_id(component_id: str) -> str:
+    """Return the ID unchanged if it can be stored and pulled on every system.
+
+    Raises:
+        InvalidIdError: it is empty, absolute, has ``..``, a drive letter, a backslash or NUL, a name that Windows
+            reserves, a part that ends with a dot or a space, or is too long.
+    """
+    if not component_id:
+        raise InvalidIdError('The component ID is empty; give it a name such as "arm.blend".')
+    shown = f'The component ID "{component_id}"'
+    if component_id.startswith(("/", "\\")):
+        raise InvalidIdError(f"{shown} is an absolute path; give the path below the store's prefix.")
+    try:
+        encoded = component_id.encode()
+    except UnicodeEncodeError:
+        raise InvalidIdError(f"The component ID {component_id!a} is not valid Unicode; rename the file.") from None
+    if len(encoded) > MAX_KEY_BYTES:
+        raise InvalidIdError(
+            f'The component ID "{component_id[:40]}..." is longer than {MAX_KEY_BYTES} bytes; shorten it.'
+        )
+    for part in component_id.split("/"):
+        _check_part(part, shown)
+    return component_id
+
+
+def _check_part(part: str, shown: str) -> None:
+    if part in ("", ".", ".."):
+        raise InvalidIdError(f'{shown} has an empty, "." or ".." part; give a plain path such as "robot/arm.blend".')
+    if part.casefold() in RESERVED_FOLDERS:
+        raise InvalidIdError(f'{shown} lies in "{part}", which GGG Cloud keeps for itself; choose another name.')
+    try:
+        validate_filename(part, platform="universal")
+    except ValidationError as error:
+        if error.reason == ErrorReason.RESERVED_NAME:
+            why = f'"{part}" is a reserved name on Windows'
+        elif error.reason == ErrorReason.INVALID_LENGTH:
+            why = "a part of it is longer than 255 bytes"
+        else:
+            why = f"{part!r} has a character that not every system can have in a file name"
+        raise InvalidIdError(f"{shown} cannot be used: {why}; rename the component.") from None
+
+
+def fold(key: str) -> str:
+    """The key as a system sees it that ignores case and Unicode form (Windows, macOS).
+
+    Two keys with one folded form are twins: they cannot both be files in one folder there.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", key).casefold())

@@ -1,0 +1,202 @@
+"""The interface between the engine and a store.
+
+A provider knows keys and bytes, nothing of components, prefixes or sync. Retry, simulated faults and limits are
+decorators around one. Every provider passes ``tests/providers/conformance.py``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import BinaryIO, Protocol
+
+CHUNK = 1 << 20
+"""Bytes read, hashed and written at a time."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a store can do. What it cannot is refused with :class:`~..errors.UnsupportedError`."""
+
+    conditional_writes: bool
+    """Put and delete under a :data:`Condition` hold, also between processes and machines."""
+    versions: bool
+    """Replaced and deleted content stays reachable by its version ID."""
+    keys_below_keys: bool
+    """``k`` and ``k/x`` can both be objects (a file system cannot have that)."""
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One object, or one version of it."""
+
+    key: str
+    size: int
+    """Bytes."""
+    modified: datetime
+    """Aware, UTC, by the store's clock."""
+    etag: str
+    version_id: str | None = None
+    sha256: str | None = None
+    """In hex. ``None`` in listings, and for objects that another tool wrote."""
+    created: datetime | None = None
+    tier: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """ASCII keys in lower case. Empty in listings."""
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One version in the history of a key."""
+
+    key: str
+    version_id: str
+    size: int
+    modified: datetime
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a listing, keys in the order of their UTF-8 bytes."""
+
+    objects: tuple[ObjectInfo, ...]
+    next_token: str | None
+    """Give it to the next call; ``None`` on the last page."""
+
+
+@dataclass(frozen=True)
+class IfAbsent:
+    """Only if there is no such object (S3: ``If-None-Match: *``)."""
+
+
+@dataclass(frozen=True)
+class IfMatch:
+    """Only if the object still has this ETag (S3: ``If-Match``)."""
+
+    etag: str
+
+
+Condition = IfAbsent | IfMatch | None
+
+OnBytes = Callable[[int], None]
+"""Called with the number of bytes that just moved. What it raises (to cancel) ends the transfer."""
+
+
+class Source(Protocol):
+    """The bytes of one upload."""
+
+    size: int
+
+    def open(self) -> BinaryIO:
+        """A fresh reader from the first byte; may be called again for a retry."""
+
+    def verify(self) -> None:
+        """Called when all is read and before the object is made.
+
+        Raises:
+            SourceChangedError: the bytes changed since the upload began.
+        """
+
+
+class Download(Protocol):
+    """An object that is being read: what it is, and its bytes."""
+
+    info: ObjectInfo
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Chunks of at most a few MiB, each byte once."""
+
+
+class Provider(Protocol):
+    """A store. Every method raises the errors of :mod:`..errors` and nothing else; instances are thread-safe."""
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for people; also what tells one store from another between runs."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this store can do; may ask the store the first time."""
+
+    def check(self) -> None:
+        """Ask the store whether it is there and may be read and written.
+
+        Raises:
+            StorageError: it cannot be used, with the reason.
+        """
+
+    def list(self, prefix: str = "", *, token: str | None = None) -> Page:
+        """One page of the objects whose key begins with ``prefix``."""
+
+    def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """Everything about one object.
+
+        Raises:
+            ObjectNotFoundError: there is none.
+        """
+
+    def get(
+        self, key: str, *, version_id: str | None = None, if_match: str | None = None, start: int = 0
+    ) -> AbstractContextManager[Download]:
+        """Read an object from byte ``start`` on; ``if_match`` refuses another one than that ETag's.
+
+        Raises:
+            ObjectNotFoundError: there is none.
+            PreconditionFailedError: it is another one by now.
+        """
+
+    def put(
+        self,
+        key: str,
+        source: Source,
+        *,
+        condition: Condition = None,
+        metadata: Mapping[str, str] | None = None,
+        on_bytes: OnBytes | None = None,
+    ) -> ObjectInfo:
+        """Store the whole source, or leave the store as it was. The answer has the SHA-256 of what was sent.
+
+        Raises:
+            PreconditionFailedError: the condition does not hold.
+            SourceChangedError: the source changed while it was read.
+        """
+
+    def copy(self, key: str, target: str, *, version_id: str | None = None, condition: Condition = None) -> ObjectInfo:
+        """Copy an object (or a version of it) inside the store, with its metadata; the bytes stay there.
+
+        Raises:
+            ObjectNotFoundError: there is no such object or version.
+            PreconditionFailedError: the condition, which is on ``target``, does not hold.
+        """
+
+    def delete(self, key: str, *, condition: Condition = None) -> None:
+        """Delete an object; where the store has versions, its content stays reachable as one.
+
+        Raises:
+            ObjectNotFoundError: there is none.
+            PreconditionFailedError: the condition does not hold.
+        """
+
+    def versions(self, key: str) -> tuple[ObjectVersion, ...]:
+        """The history of a key, newest first; of a deleted one too.
+
+        Raises:
+            ObjectNotFoundError: the key never was.
+            UnsupportedError: the store keeps no versions.
+        """
+
+
+def list_all(provider: Provider, prefix: str = "") -> Iterator[ObjectInfo]:
+    """Every object whose key begins with ``prefix``, page by page.
+
+    Raises:
+        StorageError: a page failed; what came before is then no complete listing.
+    """
+    token = None
+    while True:
+        page = provider.list(prefix, token=token)
+        yield from page.objects
+        token = page.next_token
+        if token is None:
+            return

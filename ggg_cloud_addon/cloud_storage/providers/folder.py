@@ -1,0 +1,372 @@
+"""The plain-folder store, ``"mock"``: ordinary files under their own names, on a disk, a shared drive or a NAS.
+
+Beside the files lies ``.ggg_store``, with what a file system cannot say about a file::
+
+    .ggg_store/objects/<hashes of the key>/record.json    SHA-256 and metadata of each version
+                                          /<version ID>   content that was replaced or deleted
+    .ggg_store/locks/<xx>.lock                            held while one key is compared and swapped
+    .ggg_store/tmp/                                       content that is still arriving
+
+The ETag is the file's mtime and size, so a listing reads no record, and a change by hand shows as one. A put writes
+the record *before* it renames the content into place, and the record keeps the former entries: whichever file a
+crash leaves, old or new, its ETag finds its own entry. Nothing has to be repaired, only left-overs to be swept.
+"""
+
+import contextlib
+import hashlib
+import os
+import stat as kinds
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import (
+    AccessDeniedError,
+    IntegrityError,
+    InvalidIdError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    StoreFullError,
+    StoreUnavailableError,
+    UnsupportedError,
+)
+from ..files import FileSource, flush_to_disk, hash_file, is_full, is_part, link_or_copy, part_file
+from ..names import check_component_id, fold
+from .base import (
+    CHUNK,
+    Capabilities,
+    Condition,
+    IfAbsent,
+    IfMatch,
+    ObjectInfo,
+    ObjectVersion,
+    OnBytes,
+    Page,
+    Source,
+)
+from .folder_records import Entry, Record, Records, etag_of, etag_time
+
+PRIVATE = ".ggg_store"
+PAGE_SIZE = 1000
+
+
+class FolderProvider:
+    """A folder as an object store.
+
+    Conditions and versions hold between processes, and between machines as far as the drive passes on file locks
+    (SMB and NFSv4 do).
+    """
+
+    capabilities = Capabilities(conditional_writes=True, versions=True, keys_below_keys=False)
+
+    def __init__(self, root: Path) -> None:
+        """Nothing is read or written yet."""
+        self.root = root
+        self._records = Records(root / PRIVATE)
+
+    def __repr__(self) -> str:
+        return f"FolderProvider({str(self.root)!r})"
+
+    @property
+    def location(self) -> str:
+        """The folder's path."""
+        return f"folder {self.root}"
+
+    def check(self) -> None:
+        """Make the folder if it is not there, and write to it."""
+        with self._translated(), part_file(self._records.tmp(), "check") as part:
+            part.write_bytes(b"")
+
+    def list(self, prefix: str = "", *, token: str | None = None) -> Page:
+        """One page of at most 1,000 objects; links and what GGG Cloud keeps for itself are left out."""
+        found: list[ObjectInfo] = []
+        with self._translated():
+            for key, stat in self._walk("", prefix, token or ""):
+                if len(found) == PAGE_SIZE:
+                    return Page(tuple(found), next_token=found[-1].key)
+                etag = etag_of(stat)
+                found.append(ObjectInfo(key, stat.st_size, etag_time(etag), etag))
+        return Page(tuple(found), next_token=None)
+
+    def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """Everything the record and the file say."""
+        with self._translated(key):
+            return self._locate(key, version_id)[1]
+
+    @contextlib.contextmanager
+    def get(
+        self, key: str, *, version_id: str | None = None, if_match: str | None = None, start: int = 0
+    ) -> Iterator["_FileDownload"]:
+        """Read the file; one that is replaced meanwhile is read to its old end."""
+        with self._translated(key):
+            stream, info = self._open(key, version_id)
+            with stream:
+                if if_match is not None and info.etag != if_match:
+                    raise _changed(key)
+                stream.seek(start)
+                yield _FileDownload(info, stream)
+
+    def put(
+        self,
+        key: str,
+        source: Source,
+        *,
+        condition: Condition = None,
+        metadata: Mapping[str, str] | None = None,
+        on_bytes: OnBytes | None = None,
+    ) -> ObjectInfo:
+        """Write beside, then compare and swap under the key's lock."""
+        path = self._path(key)
+        with self._translated(key), part_file(self._records.tmp(), "put") as part:
+            digest = hashlib.sha256()
+            with source.open() as reader, part.open("wb") as writer:
+                while chunk := reader.read(CHUNK):
+                    digest.update(chunk)
+                    writer.write(chunk)
+                    if on_bytes is not None:
+                        on_bytes(len(chunk))
+                flush_to_disk(writer)
+            source.verify()
+            with self._records.lock(key):
+                return self._commit(key, path, part, digest.hexdigest(), dict(metadata or {}), condition)
+
+    def copy(self, key: str, target: str, *, version_id: str | None = None, condition: Condition = None) -> ObjectInfo:
+        """Put the file, or the version of it, under the target's key."""
+        with self._translated(key):
+            path, info = self._locate(key, version_id)
+            return self.put(target, _CheckedSource(path, info), condition=condition, metadata=info.metadata)
+
+    def delete(self, key: str, *, condition: Condition = None) -> None:
+        """Move the content to the versions, and prune the folders that this leaves empty."""
+        path = self._path(key)
+        with self._translated(key), self._records.lock(key):
+            stat = _file_stat(path)
+            _hold(condition, stat, key)
+            if stat is None:
+                raise _not_found(key)
+            self._records.write(self._records.read(key).with_file(stat))
+            os.replace(path, self._records.version_path(key, etag_of(stat)))
+            for parent in path.relative_to(self.root).parents[:-1]:
+                try:
+                    (self.root / parent).rmdir()
+                except OSError:  # not empty: somebody else's files, or a put that came between
+                    break
+
+    def versions(self, key: str) -> tuple[ObjectVersion, ...]:
+        """All content that is still there, newest first."""
+        path = self._path(key)
+        with self._translated(key):
+            stat = _file_stat(path)
+            record = self._records.read(key)
+            current = etag_of(stat) if stat else None
+            if stat is not None:
+                record = record.with_file(stat)
+            found = tuple(
+                ObjectVersion(key, entry.etag, entry.size, entry.modified, is_current=entry.etag == current)
+                for entry in record.entries
+                if entry.etag == current or self._records.version_path(key, entry.etag).exists()
+            )
+        if not found:
+            raise _not_found(key)
+        return found
+
+    def _path(self, key: str) -> Path:
+        """The key's file; never one outside the folder."""
+        path = self.root / check_component_id(key)
+        if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(self.root)):
+            raise InvalidIdError(f'"{key}" lies behind a link that leads out of the store; use another ID.')
+        return path
+
+    def _locate(self, key: str, version_id: str | None) -> tuple[Path, ObjectInfo]:
+        """The file of an object or of a version, and what is known of it."""
+        path = self._path(key)
+        stat = _file_stat(path)
+        if stat is None and version_id is None:
+            raise _not_found(key)
+        record = self._records.read(key)
+        if stat is not None and version_id in (None, etag_of(stat)):
+            return path, _object_info(key, record.entry_of(stat))
+        entry = record.find(version_id)
+        if entry is not None:
+            path = self._records.version_path(key, entry.etag)
+        if entry is None or not path.exists():
+            raise ObjectNotFoundError(f'"{key}" has no version "{version_id}"; list its versions.')
+        return path, _object_info(key, entry)
+
+    def _open(self, key: str, version_id: str | None) -> tuple[BinaryIO, ObjectInfo]:
+        """The file, and what is known of exactly this file: looked up again if it was replaced in between."""
+        while True:
+            path, info = self._locate(key, version_id)
+            with contextlib.suppress(FileNotFoundError):
+                stream = path.open("rb")
+                if version_id is not None or etag_of(os.fstat(stream.fileno())) == info.etag:
+                    return stream, info
+                stream.close()
+
+    def _commit(
+        self,
+        key: str,
+        path: Path,
+        part: Path,
+        sha256: str,
+        metadata: Mapping[str, str],
+        condition: Condition,
+    ) -> ObjectInfo:
+        """Make ``part`` the object; the caller holds the lock."""
+        stat = _file_stat(path)
+        _hold(condition, stat, key)
+        self._refuse_twin(key, path)
+        if path.is_dir():
+            raise UnsupportedError(f'"{key}" cannot be stored: a folder has that name; choose another ID.')
+        record = self._records.read(key)
+        if stat is not None:
+            record = record.with_file(stat)
+            link_or_copy(path, self._records.version_path(key, etag_of(stat)), self._records.tmp())
+        etag = _make_unique(part, record)
+        created = record.entry_of(stat).created if stat else etag_time(etag).isoformat()
+        entry = Entry(etag, sha256, created, metadata)
+        kept = tuple(old for old in record.entries if self._records.version_path(key, old.etag).exists())
+        self._records.write(Record(key, (entry, *kept)))
+        while True:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(part, path)
+            except (NotADirectoryError, FileExistsError) as error:
+                raise UnsupportedError(
+                    f'"{key}" cannot be stored: a part of it is a file in the store; choose another ID.'
+                ) from error
+            except FileNotFoundError:  # a delete pruned the empty folder in between
+                continue
+            return _object_info(key, entry)
+
+    def _refuse_twin(self, key: str, path: Path) -> None:
+        """Refuse a key whose twin is there: on Windows and macOS one would overwrite the other."""
+        twins = [twin for twin in self._records.twins(key) if _file_stat(self.root / twin)]
+        if not twins and path.exists():  # perhaps under another spelling, on a system that does not mind
+            names = {entry.name for entry in os.scandir(path.parent)}
+            if path.name not in names:
+                twins = [name for name in names if fold(name) == fold(path.name)]
+        if twins:
+            raise InvalidIdError(
+                f'"{key}" cannot be stored beside "{twins[0]}": on Windows and macOS they are one file; rename it.'
+            )
+
+    def _walk(self, folder: str, prefix: str, after: str) -> Iterator[tuple[str, os.stat_result]]:
+        """Keys that begin with ``prefix`` and come after ``after``, in order; other folders are not read."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                children = sorted(
+                    (folder + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""), entry.path)
+                    for entry in entries
+                    if (folder or entry.name != PRIVATE) and not is_part(entry.name)
+                )
+        except FileNotFoundError:
+            return
+        for key, path in children:
+            if key.endswith("/"):
+                may_match = key.startswith(prefix) or prefix.startswith(key)
+                if may_match and (key > after or after.startswith(key)):
+                    yield from self._walk(key, prefix, after)
+            elif key > after and key.startswith(prefix):
+                stat = _file_stat(Path(path))
+                if stat is not None:
+                    yield key, stat
+
+    @contextlib.contextmanager
+    def _translated(self, key: str | None = None) -> Iterator[None]:
+        """Turn the system's errors about the store's folder into sentences."""
+        what = f'"{key}"' if key else "The store"
+        try:
+            yield
+        except StorageError:
+            raise
+        except PermissionError as error:
+            raise AccessDeniedError(
+                f'{what} cannot be read or written: the folder "{self.root}" refuses; check your rights to it.'
+            ) from error
+        except OSError as error:
+            if is_full(error):
+                raise StoreFullError(
+                    f'{what} was not stored: there is no room in "{self.root}"; free some space.'
+                ) from error
+            raise StoreUnavailableError(
+                f'{what} cannot be reached in "{self.root}" ({error.strerror or error}); is the drive there?'
+            ) from error
+
+
+class _FileDownload:
+    """An open file of the store as a :class:`~.base.Download`."""
+
+    def __init__(self, info: ObjectInfo, stream: BinaryIO) -> None:
+        self.info = info
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self._stream.read(CHUNK):
+            yield chunk
+
+
+class _CheckedSource(FileSource):
+    """A file of the store as the source of a copy: refused if it is not what was stored."""
+
+    def __init__(self, path: Path, info: ObjectInfo) -> None:
+        super().__init__(path)
+        self._info = info
+
+    def verify(self) -> None:
+        super().verify()
+        if self._info.sha256 not in (None, hash_file(self.path)):
+            raise IntegrityError(
+                f'This version of "{self._info.key}" is damaged in the store (its SHA-256 differs), '
+                "so it was not copied; choose another one."
+            )
+
+
+def _object_info(key: str, entry: Entry) -> ObjectInfo:
+    return ObjectInfo(
+        key,
+        entry.size,
+        entry.modified,
+        entry.etag,
+        version_id=entry.etag,
+        sha256=entry.sha256,
+        created=datetime.fromisoformat(entry.created),
+        metadata=entry.metadata,
+    )
+
+
+def _file_stat(path: Path) -> os.stat_result | None:
+    """The stat of an ordinary file; ``None`` for what is none, links too."""
+    try:
+        stat = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return stat if kinds.S_ISREG(stat.st_mode) else None
+
+
+def _hold(condition: Condition, stat: os.stat_result | None, key: str) -> None:
+    if isinstance(condition, IfAbsent) and stat is not None:
+        raise PreconditionFailedError(f'"{key}" is in the store already; pull it, or choose another ID.')
+    if isinstance(condition, IfMatch) and (stat is None or etag_of(stat) != condition.etag):
+        raise _changed(key)
+
+
+def _changed(key: str) -> PreconditionFailedError:
+    return PreconditionFailedError(f'"{key}" was changed in the store meanwhile; look at it again.')
+
+
+def _not_found(key: str) -> ObjectNotFoundError:
+    return ObjectNotFoundError(f'The store has no "{key}"; list what it has.')
+
+
+def _make_unique(part: Path, record: Record) -> str:
+    """Move the mtime on until no other version has this ETag: the clock of a file system can be coarse."""
+    for step in (1_000_000, 2_000_000_000):  # ns; FAT keeps 2 s
+        for _ in range(len(record.entries) + 1):
+            stat = part.stat()
+            if record.find(etag_of(stat)) is None:
+                return etag_of(stat)
+            os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns + step))
+    raise StoreUnavailableError("The store's folder keeps no times, so changes could not be told apart.")

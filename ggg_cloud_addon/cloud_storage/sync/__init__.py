@@ -1,0 +1,7 @@
+"""Two-way sync of a folder with a store: scan -> plan -> apply, and the state between runs."""
+
+from .config import SyncConfig
+from .result import SyncResult
+from .synchronizer import StorageSynchronizer
+
+__all__ = ["StorageSynchronizer", "SyncConfig", "SyncResult"]

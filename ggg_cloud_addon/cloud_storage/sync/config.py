@@ -1,0 +1,59 @@
+"""What to sync, and which way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ..errors import ConfigError
+
+DIRECTIONS = ("both", "upload", "download")
+CONFLICT_POLICIES = ("keep_both", "newer", "local", "remote", "ask")
+MIN_DELETES = 10
+"""So many deletes in one run are never a mass delete."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncConfig:
+    """How a folder is synced.
+
+    Raises:
+        ConfigError: a value that cannot be used, with the values that can.
+    """
+
+    local_dir: str | Path
+    direction: str = "both"
+    """``"both"``, ``"upload"`` (nothing here is changed) or ``"download"`` (nothing there is changed)."""
+    delete_files: bool = False
+    """Whether a file that was deleted on one side is deleted on the other."""
+    overwrite: bool = True
+    """Whether a changed file replaces its old content on the other side."""
+    file_patterns: Sequence[str] = ("*.blend", "*.fbx", "*.stl", "*.gltf", "*.glb")
+    """Which paths take part; ``*`` also spans ``/``, and case does not matter."""
+    exclude_patterns: Sequence[str] = ()
+    conflict: str = "keep_both"
+    """When both sides changed: ``"keep_both"``, ``"newer"``, ``"local"``, ``"remote"`` or ``"ask"``."""
+    max_delete: float = 0.25
+    """The share of the known files that one run may delete; more needs a person. Ten are always allowed."""
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what could only fail later."""
+        if self.direction not in DIRECTIONS:
+            raise ConfigError(f'The direction "{self.direction}" is unknown; use one of {", ".join(DIRECTIONS)}.')
+        if self.conflict not in CONFLICT_POLICIES:
+            raise ConfigError(
+                f'The conflict policy "{self.conflict}" is unknown; use one of {", ".join(CONFLICT_POLICIES)}.'
+            )
+        if not 0 <= self.max_delete <= 1:
+            raise ConfigError("max_delete is a share of the known files, from 0 to 1.")
+        for name in ("file_patterns", "exclude_patterns"):
+            if isinstance(getattr(self, name), str):
+                raise ConfigError(f'{name} has to be a list, such as ["*.blend"].')
+
+    def takes(self, path: str) -> bool:
+        """Whether this path takes part."""
+        folded = path.casefold()
+        return any(fnmatchcase(folded, each.casefold()) for each in self.file_patterns) and not any(
+            fnmatchcase(folded, each.casefold()) for each in self.exclude_patterns
+        )

@@ -1,0 +1,154 @@
+"""What to do, as a pure function of three snapshots: local, remote, and last synced."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from ..errors import InvalidIdError
+from ..names import check_component_id, fold
+from .config import MIN_DELETES, SyncConfig
+from .scan import Base, BaseFile, Local, LocalFile, Remote, RemoteFile
+
+
+class Kind(Enum):
+    """What is done with one path."""
+
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
+    DELETE_REMOTE = "delete there"
+    DELETE_LOCAL = "delete here"
+    KEEP_BOTH = "keep both"
+    """The local file gets a conflict copy's name, the remote one takes its place."""
+    REMEMBER = "already the same"
+    FORGET = "gone on both sides"
+    CONFLICT = "conflict"
+    """Left alone until a person decides."""
+    SKIP = "skip"
+
+
+@dataclass(frozen=True)
+class Action:
+    """One step of a plan."""
+
+    kind: Kind
+    path: str
+    reason: str
+    size: int = 0
+    """Bytes that move."""
+
+
+def make_plan(local: Local, remote: Remote, base: Base, config: SyncConfig) -> tuple[Action, ...]:
+    """One action for each path that is not the same everywhere; deletes first, then the largest transfers."""
+    actions = []
+    for path in sorted(local.keys() | remote.keys() | base.keys()):
+        action = _decide(path, local.get(path), remote.get(path), base.get(path), config)
+        if action is not None:
+            actions.append(_allowed(action, path in local, path in remote, config))
+    return tuple(
+        sorted(
+            _without_twins(actions, local, remote),
+            key=lambda each: (
+                each.kind not in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE),
+                -each.size,
+                each.path,
+            ),
+        )
+    )
+
+
+def refused_deletes(plan: tuple[Action, ...], base: Base, config: SyncConfig) -> tuple[str, ...]:
+    """The paths that the plan deletes, if they are more than one run may delete."""
+    deletes = tuple(each.path for each in plan if each.kind in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE))
+    return deletes if len(deletes) > max(MIN_DELETES, config.max_delete * len(base)) else ()
+
+
+def _decide(
+    path: str, local: LocalFile | None, remote: RemoteFile | None, base: BaseFile | None, config: SyncConfig
+) -> Action | None:
+    try:
+        check_component_id(path)
+    except InvalidIdError as error:
+        return Action(Kind.SKIP, path, str(error))
+    if local is None and remote is None:
+        return Action(Kind.FORGET, path, "deleted on both sides")
+    if remote is None and local is not None:
+        if base is None:
+            return _upload(path, local, "new here")
+        if local.sha256 == base.sha256:
+            return Action(Kind.DELETE_LOCAL, path, "deleted there")
+        return _upload(path, local, "changed here, deleted there")
+    if local is None and remote is not None:
+        if base is None:
+            return _download(path, remote, "new there")
+        if remote.etag == base.etag:
+            return Action(Kind.DELETE_REMOTE, path, "deleted here")
+        return _download(path, remote, "changed there, deleted here")
+    assert local is not None
+    assert remote is not None
+    if base is not None:
+        same_here = local.sha256 == base.sha256
+        same_there = remote.etag == base.etag
+        if same_here and same_there:
+            return None
+        if same_there:
+            return _upload(path, local, "changed here")
+        if same_here:
+            return _download(path, remote, "changed there")
+    if local.sha256 is not None and local.sha256 == remote.sha256:
+        return Action(Kind.REMEMBER, path, "the same on both sides")
+    return _resolve(path, local, remote, config)
+
+
+def _resolve(path: str, local: LocalFile, remote: RemoteFile, config: SyncConfig) -> Action:
+    policy = config.conflict
+    if policy == "newer":
+        written = datetime.fromtimestamp(local.fingerprint.mtime_ns / 1e9, UTC)
+        policy = "local" if written > remote.modified else "remote"
+    if policy == "local":
+        return _upload(path, local, "changed on both sides, this side is kept")
+    if policy == "remote":
+        return _download(path, remote, "changed on both sides, the other side is kept")
+    if policy == "keep_both" and config.direction == "both":
+        return Action(Kind.KEEP_BOTH, path, "changed on both sides", local.fingerprint.size + remote.size)
+    return Action(Kind.CONFLICT, path, "changed on both sides")
+
+
+def _upload(path: str, local: LocalFile, reason: str) -> Action:
+    return Action(Kind.UPLOAD, path, reason, local.fingerprint.size)
+
+
+def _download(path: str, remote: RemoteFile, reason: str) -> Action:
+    return Action(Kind.DOWNLOAD, path, reason, remote.size)
+
+
+def _allowed(action: Action, is_here: bool, is_there: bool, config: SyncConfig) -> Action:
+    """The action itself, or a skip with the setting that forbids it."""
+    why = None
+    if config.direction == "upload" and action.kind in (Kind.DOWNLOAD, Kind.DELETE_LOCAL):
+        why = "only uploads are made"
+    elif config.direction == "download" and action.kind in (Kind.UPLOAD, Kind.DELETE_REMOTE):
+        why = "only downloads are made"
+    elif not config.delete_files and action.kind in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE):
+        why = "deletes are off"
+    elif not config.overwrite and is_here and is_there and action.kind in (Kind.UPLOAD, Kind.DOWNLOAD):
+        why = "overwriting is off"
+    return action if why is None else Action(Kind.SKIP, action.path, f"{action.reason}, but {why}")
+
+
+def _without_twins(actions: list[Action], local: Local, remote: Remote) -> list[Action]:
+    """Skip transfers whose path is, on Windows or macOS, the same as another one's that stays."""
+    deleted = {each.path for each in actions if each.kind in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE)}
+    families = defaultdict(set)
+    for path in local.keys() | remote.keys():
+        if path not in deleted:
+            families[fold(path)].add(path)
+
+    def checked(action: Action) -> Action:
+        twins = families[fold(action.path)] - {action.path}
+        if not twins or action.kind not in (Kind.UPLOAD, Kind.DOWNLOAD, Kind.KEEP_BOTH):
+            return action
+        why = f'on Windows and macOS it is the same file as "{min(twins)}"; rename one'
+        return Action(Kind.CONFLICT, action.path, why)
+
+    return [checked(action) for action in actions]

@@ -1,0 +1,53 @@
+"""What a sync did."""
+
+from dataclasses import dataclass, field
+
+from ..errors import StorageError
+from .plan import Action, Kind
+
+
+@dataclass
+class SyncResult:
+    """The plan, and what became of it. In a dry run nothing became of it."""
+
+    plan: tuple[Action, ...]
+    dry_run: bool = False
+    done: list[Action] = field(default_factory=list)
+    errors: dict[str, StorageError] = field(default_factory=dict)
+    """By path; the others were done all the same."""
+
+    @property
+    def conflicts(self) -> list[Action]:
+        """What waits for a person."""
+        return [each for each in self.plan if each.kind is Kind.CONFLICT]
+
+    @property
+    def skipped(self) -> list[Action]:
+        """What the settings or a name forbid."""
+        return [each for each in self.plan if each.kind is Kind.SKIP]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was planned is done and nothing waits for a person."""
+        return not self.errors and not self.conflicts
+
+    def get_summary_string(self) -> str:
+        """Counts in one line, then a line for each problem."""
+        actions = self.plan if self.dry_run else self.done
+        counts = [
+            f"{sum(action.kind is kind for action in actions)} {words}"
+            for kind, words in (
+                (Kind.UPLOAD, "uploaded"),
+                (Kind.DOWNLOAD, "downloaded"),
+                (Kind.DELETE_REMOTE, "deleted there"),
+                (Kind.DELETE_LOCAL, "deleted here"),
+                (Kind.KEEP_BOTH, "kept as both versions"),
+            )
+            if any(action.kind is kind for action in actions)
+        ]
+        head = ", ".join(counts) or "nothing to do"
+        lines = [f"{'Would be done' if self.dry_run else 'Sync'}: {head}."]
+        lines += [f"Conflict: {each.path}: {each.reason}." for each in self.conflicts]
+        lines += [f"Skipped: {each.path}: {each.reason}." for each in self.skipped]
+        lines += [f"Failed: {path}: {error}" for path, error in self.errors.items()]
+        return "\n".join(lines)

@@ -1,0 +1,144 @@
+"""What is there: the folder, the store, and where both hold something new, whether it is the same."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from ..files import hash_file, is_part, translated
+from ..names import RESERVED_FOLDERS
+from ..providers.base import Provider, list_all
+from .config import SyncConfig
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """While it holds, a file's content is taken to be the same.
+
+    The ctime shows an edit that kept the size and put the mtime back (aws-cli #406). A file that was just moved into
+    place gets a new ctime by the move, so it is not known (``None``) until the next scan.
+    """
+
+    size: int
+    mtime_ns: int
+    inode: int
+    ctime_ns: int | None
+
+    @classmethod
+    def of(cls, stat: os.stat_result, *, moved: bool = False) -> "Fingerprint":
+        """The fingerprint of a file, or of one that is about to be moved into place."""
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino, None if moved else stat.st_ctime_ns)
+
+    def holds(self, seen: "Fingerprint") -> bool:
+        """Whether the file that is ``seen`` now still is the one that was remembered."""
+        return seen == (self if self.ctime_ns is not None else replace(self, ctime_ns=seen.ctime_ns))
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file in the synced folder."""
+
+    fingerprint: Fingerprint
+    sha256: str | None = None
+    """In hex; ``None`` where nothing hangs on it."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """An object in the store."""
+
+    etag: str
+    size: int
+    modified: datetime
+    sha256: str | None = None
+    """In hex; ``None`` where nothing hangs on it."""
+
+
+@dataclass(frozen=True)
+class BaseFile:
+    """What both sides held when they were last the same."""
+
+    fingerprint: Fingerprint
+    sha256: str
+    etag: str
+
+
+Local = dict[str, LocalFile]
+Remote = dict[str, RemoteFile]
+Base = dict[str, BaseFile]
+
+
+def scan_local(config: SyncConfig, base: Base) -> Local:
+    """The folder's files by relative path with ``/``; links are not followed.
+
+    A file is hashed only if it was in the last sync and its fingerprint does not hold any more.
+
+    Raises:
+        LocalFileError: a folder or file cannot be read; then nothing is known of the rest.
+    """
+    root = Path(config.local_dir)
+    found: Local = {}
+    with translated(root):
+        for path, stat in _walk(root, ""):
+            if not config.takes(path):
+                continue
+            fingerprint = Fingerprint.of(stat)
+            known = base.get(path)
+            if known is None:
+                found[path] = LocalFile(fingerprint)
+            elif known.fingerprint.holds(fingerprint):
+                found[path] = LocalFile(fingerprint, known.sha256)
+            else:
+                found[path] = LocalFile(fingerprint, hash_file(root / path))
+    return found
+
+
+def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(root / folder) as entries:
+        for entry in entries:
+            path = folder + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in RESERVED_FOLDERS:
+                    yield from _walk(root, path + "/")
+            elif entry.is_file(follow_symlinks=False) and not is_part(entry.name):
+                yield path, entry.stat(follow_symlinks=False)
+
+
+def scan_remote(provider: Provider, prefix: str, config: SyncConfig) -> Remote:
+    """The store's objects by component ID, from one listing.
+
+    Raises:
+        StorageError: a page of the listing failed; half a listing is none.
+    """
+    return {
+        path: RemoteFile(info.etag, info.size, info.modified)
+        for info in list_all(provider, prefix)
+        if config.takes(path := info.key.removeprefix(prefix))
+    }
+
+
+def compare_contents(local: Local, remote: Remote, base: Base, provider: Provider, prefix: str, root: Path) -> None:
+    """Fill in the SHA-256 of both sides where both hold something new of one size, for the plan to compare."""
+    for path in local.keys() & remote.keys():
+        here, there, known = local[path], remote[path], base.get(path)
+        news_here = known is None or here.sha256 != known.sha256
+        news_there = known is None or there.etag != known.etag
+        if news_here and news_there and here.fingerprint.size == there.size:
+            with translated(root / path):
+                local[path] = replace(here, sha256=hash_file(root / path))
+            remote[path] = replace(there, sha256=_remote_sha256(provider, prefix + path, there.etag))
+
+
+def _remote_sha256(provider: Provider, key: str, etag: str) -> str | None:
+    info = provider.head(key)
+    if info.etag != etag:
+        return None
+    if info.sha256 is not None:
+        return info.sha256
+    digest = hashlib.sha256()  # another tool put it there: its bytes have to be read once
+    with provider.get(key, if_match=etag) as download:
+        for chunk in download:
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""Objects to files: whole, checked, or not at all."""
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from .errors import IntegrityError, LocalFileError, StoreUnavailableError
+from .files import flush_to_disk, part_file, sweep_parts, translated
+from .providers.base import ObjectInfo, OnBytes, Provider
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes done and the bytes in all. Raise CancelledError in it to stop the transfer."""
+
+
+def adding_up(progress: Progress | None, total: int) -> OnBytes | None:
+    """Tell ``progress`` the sum of what a provider reports piece by piece."""
+    if progress is None:
+        return None
+    done = 0
+
+    def on_bytes(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return on_bytes
+
+
+def download_file(
+    provider: Provider,
+    key: str,
+    target: Path,
+    *,
+    version_id: str | None = None,
+    if_match: str | None = None,
+    progress: Progress | None = None,
+    before_replace: Callable[[Path], None] | None = None,
+) -> ObjectInfo:
+    """Fetch an object into ``target``, by way of a temporary file beside it; the answer has its SHA-256.
+
+    Args:
+        before_replace: called with the file that holds the checked content, right before it takes the target's
+            place; what it raises leaves the target as it is.
+
+    Raises:
+        IntegrityError: the bytes do not have the SHA-256 that was stored with the object.
+        LocalFileError: the target is a directory or cannot be written.
+        StorageError: what the provider raises.
+    """
+    with translated(target):
+        if target.is_dir():
+            raise LocalFileError(f'"{target}" is a directory; name the file to write.')
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_once(target.parent)
+        with part_file(target.parent, target.name) as part:
+            digest = hashlib.sha256()
+            arrived = 0
+            with (
+                provider.get(key, version_id=version_id, if_match=if_match) as download,
+                part.open("wb") as writer,
+            ):
+                on_bytes = adding_up(progress, download.info.size)
+                for chunk in download:
+                    digest.update(chunk)
+                    writer.write(chunk)
+                    arrived += len(chunk)
+                    if on_bytes is not None:
+                        on_bytes(len(chunk))
+                flush_to_disk(writer)
+            info = download.info
+            if info.sha256 is not None and digest.hexdigest() != info.sha256:
+                raise IntegrityError(
+                    f'"{key}" was changed or damaged in the store after it was pushed (its SHA-256 differs), so it '
+                    "was not pulled; restore an older version of it or push it again."
+                )
+            if arrived != info.size:
+                raise StoreUnavailableError(f'Only {arrived} of the {info.size} bytes of "{key}" arrived; try again.')
+            if before_replace is not None:
+                before_replace(part)
+            os.replace(part, target)
+    return replace(info, sha256=digest.hexdigest())
+
+
+@functools.cache
+def _sweep_once(folder: Path) -> None:
+    """Remove what killed processes left in a folder; once in this process's life, as folders can be large."""
+    sweep_parts(folder)

@@ -93,17 +93,24 @@ class CloudStorageManager:
         path: str | Path,
         *,
         version_id: str | None = None,
+        overwrite: bool = True,
         progress: Progress | None = None,
     ) -> ComponentInfo:
         """Fetch a component into a file, whose folder is made and whose old content stays until the new one is whole.
 
+        Args:
+            overwrite: whether a file with other content may be replaced.
+
         Raises:
+            LocalFileError: the file cannot be written, or may not be overwritten.
             ObjectNotFoundError: there is no such component or version.
             IntegrityError: the stored bytes are not the ones that were pushed.
         """
         key = self.key_of(component_id)
         begun = time.monotonic()
-        info = download_file(self.provider, key, Path(path), version_id=version_id, progress=progress)
+        info = download_file(
+            self.provider, key, Path(path), version_id=version_id, overwrite=overwrite, progress=progress
+        )
         log.info("Pulled %s, %d bytes in %.2f s", key, info.size, time.monotonic() - begun)
         return self._component(info)
 

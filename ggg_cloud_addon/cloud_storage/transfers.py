@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .errors import IntegrityError, LocalFileError, StoreUnavailableError
-from .files import flush_to_disk, part_file, sweep_parts, translated
+from .files import flush_to_disk, hash_file, part_file, sweep_parts, translated
 from .providers.base import ObjectInfo, OnBytes, Provider
 
 Progress = Callable[[int, int], None]
@@ -36,12 +36,14 @@ def download_file(
     *,
     version_id: str | None = None,
     if_match: str | None = None,
+    overwrite: bool = True,
     progress: Progress | None = None,
     before_replace: Callable[[Path], None] | None = None,
 ) -> ObjectInfo:
     """Fetch an object into ``target``, by way of a temporary file beside it; the answer has its SHA-256.
 
     Args:
+        overwrite: whether a target with other content may be replaced.
         before_replace: called with the file that holds the checked content, right before it takes the target's
             place; what it raises leaves the target as it is.
 
@@ -78,6 +80,11 @@ def download_file(
                 )
             if arrived != info.size:
                 raise StoreUnavailableError(f'Only {arrived} of the {info.size} bytes of "{key}" arrived; try again.')
+            if not overwrite and target.exists() and hash_file(target) != digest.hexdigest():
+                raise LocalFileError(
+                    f'"{target}" is there already with other content, so "{key}" was not pulled over it; move it away, '
+                    "choose another place, or allow overwriting."
+                )
             if before_replace is not None:
                 before_replace(part)
             os.replace(part, target)

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
-import mimetypes
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import unquote
 
 import bpy
-from bpy.types import Collection, Object, Scene
+from bpy.types import BlendDataCollections, BlendDataScenes, Collection, Context, Object, Scene
 
 from . import SceneError
-from .staging import object_mode, run, shown, temporary_scene
+from .convert import EXCHANGE_FORMATS, convert
 
-FORMATS = (".blend", ".fbx", ".stl", ".gltf", ".glb")
+FORMATS = (".blend", *EXCHANGE_FORMATS)
 
-_SURFACES = {"MESH", "CURVE", "SURFACE", "META", "FONT"}
-_SCENERY = {"EMPTY", "CAMERA", "LIGHT", "ARMATURE"}
-# The object types that Blender's exporters write; an empty may be an instance of a collection.
-_TYPES = {
-    ".fbx": _SURFACES | _SCENERY,
-    ".stl": _SURFACES | {"EMPTY"},
-    ".gltf": _SURFACES | _SCENERY,
-    ".glb": _SURFACES | _SCENERY,
-}
-_STL_HEADER = 80  # bytes; then the number of triangles as uint32
+# What Blender's exporters write; an empty may be an instance of a collection.
+_SURFACES = {"MESH", "CURVE", "SURFACE", "META", "FONT", "EMPTY"}
+_TYPES = dict.fromkeys(EXCHANGE_FORMATS, _SURFACES | {"CAMERA", "LIGHT", "ARMATURE"}) | {".stl": _SURFACES}
 
 
-def selected_objects(context: bpy.types.Context) -> list[Object]:
+def selected_objects(context: Context) -> list[Object]:
     """Return the selected objects of the current view layer; also works where the context has no area."""
     layer = context.view_layer
     return list(layer.objects.selected) if layer else []
@@ -43,178 +32,89 @@ def export_component(path: Path, objects: Sequence[Object] | Collection | Scene,
     A `.blend` holds a scene called `name` (or the scene itself), so it opens like any file. The other formats
     hold what the viewport shows, modifiers applied: given objects are written even when hidden, hidden ones of
     a collection or a scene are left out. 1 m stays 1 m; STL knows no unit and takes the scene's bare numbers.
-    Whatever was at `path` is replaced at the end in one step, or not at all.
+    Whatever was at `path` is replaced at the end in one step, or not at all. The open file stays as it was.
 
     Raises SceneError when there is nothing to write or Blender cannot, OSError when the disk refuses.
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise SceneError(f"“{path.name}” cannot be pushed: choose one of {', '.join(FORMATS)}")
+    chosen = _chosen(objects, visible_only=suffix in EXCHANGE_FORMATS)
+    if suffix in EXCHANGE_FORMATS and not any(obj.type in _TYPES[suffix] for obj in chosen):
+        raise SceneError(f"“{name}” holds nothing that {suffix} can store: choose meshes, or push a .blend")
     bpy.ops.ed.flush_edits()  # what is being edited or sculpted, into the objects' data
     with tempfile.TemporaryDirectory(prefix=".ggg_cloud-", dir=path.parent) as folder:
         draft = Path(folder, path.stem + suffix)
         if suffix == ".blend":
-            _write_blend(draft, objects, name)
+            _write_blend(draft, objects if isinstance(objects, Collection | Scene) else chosen, name)
         else:
-            _write_exchange(draft, _chosen(objects), name)
+            blend = draft.with_suffix(".blend")
+            _write_blend(blend, chosen, name)
+            convert(blend, draft)
         draft.replace(path)
 
 
-def _title(objects: Sequence[Object] | Collection | Scene) -> str:
-    match objects:
-        case Scene():
-            return f"The scene “{objects.name}”"
-        case Collection():
-            return f"The collection “{objects.name}”"
-    return "The selection"
-
-
-def _all_objects(objects: Sequence[Object] | Collection | Scene) -> list[Object]:
-    """Return the objects, each once; raise SceneError when there are none."""
-    match objects:
-        case Scene():
-            found = list(objects.objects)
-        case Collection():
-            found = list(objects.all_objects)
-        case _:
-            found = list(dict.fromkeys(objects))
+def _chosen(objects: Sequence[Object] | Collection | Scene, *, visible_only: bool) -> list[Object]:
+    """Return the objects to write, each once; raise SceneError when there are none."""
+    if not isinstance(objects, Collection | Scene):
+        if not objects:
+            raise SceneError("Nothing is selected: select the objects to push")
+        return list(dict.fromkeys(objects))
+    title = f"The {'scene' if isinstance(objects, Scene) else 'collection'} “{objects.name}”"
+    found = list(objects.objects if isinstance(objects, Scene) else objects.all_objects)
     if not found:
-        raise SceneError(f"{_title(objects)} holds no objects: choose at least one to push")
+        raise SceneError(f"{title} is empty: add an object, or choose something else to push")
+    if visible_only:
+        elsewhere = isinstance(objects, Scene) and objects != bpy.context.scene
+        layer = objects.view_layers[0] if elsewhere else bpy.context.view_layer
+        found = [obj for obj in found if obj.visible_get(view_layer=layer)]
+        if not found:
+            raise SceneError(f"{title} shows no object: unhide what to push, or select it")
     return found
 
 
-def _chosen(objects: Sequence[Object] | Collection | Scene) -> list[Object]:
-    """Return the objects to write to an exchange format."""
-    found = _all_objects(objects)
-    if not isinstance(objects, Collection | Scene):
-        return found
-    layer = bpy.context.view_layer
-    if isinstance(objects, Scene) and objects != bpy.context.scene:
-        layer = objects.view_layers[0]
-    visible = [obj for obj in found if obj.visible_get(view_layer=layer)]
-    if not visible:
-        raise SceneError(f"{_title(objects)} shows no objects: unhide what to push, or select it")
-    return visible
-
-
 def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, name: str) -> None:
-    _all_objects(objects)
-    with contextlib.ExitStack() as cleanup:
+    with contextlib.ExitStack() as stack:
         if isinstance(objects, Scene):
             scene = objects
         else:
-            cleanup.enter_context(_free_name(bpy.data.scenes, name))
-            scene = cleanup.enter_context(temporary_scene(name))
+            scene = stack.enter_context(_temporary(bpy.data.scenes, name))
+            _copy_settings(bpy.context.scene, scene)
             if isinstance(objects, Collection):
                 collection = objects
             else:
-                cleanup.enter_context(_free_name(bpy.data.collections, name))
-                collection = bpy.data.collections.new(name)
-                cleanup.callback(bpy.data.collections.remove, collection)
-                for obj in _all_objects(objects):
+                collection = stack.enter_context(_temporary(bpy.data.collections, name))
+                for obj in objects:
                     collection.objects.link(obj)
             scene.collection.children.link(collection)
         try:
             bpy.data.libraries.write(str(path), {scene}, path_remap="ABSOLUTE", compress=True)
         except RuntimeError as error:
-            raise SceneError(f"Blender cannot write “{path.name}”: {error}") from error
+            raise SceneError(f"“{name}” cannot be written: {error}") from error
 
 
 @contextlib.contextmanager
-def _free_name(datablocks: bpy.types.BlendDataScenes | bpy.types.BlendDataCollections, name: str) -> Iterator[None]:
-    """Lend the name to our own datablock: pulled, edited and pushed again, a component's own name is taken."""
+def _temporary(datablocks: BlendDataScenes | BlendDataCollections, name: str) -> Iterator[Scene | Collection]:
+    """Give a new datablock called exactly `name`, and remove it at the end.
+
+    The user's datablock of that name is renamed meanwhile: pulled, edited and pushed again, it always exists.
+    """
     taken = datablocks.get((name, None))
     if taken is not None:
         taken.name = f"{name}.001"
+    new = datablocks.new(name)
     try:
-        yield
+        yield new
     finally:
+        datablocks.remove(new)
         if taken is not None:
             taken.name = name
 
 
-def _write_exchange(path: Path, objects: list[Object], name: str) -> None:
-    suffix = path.suffix
-    if not any(obj.type in _TYPES[suffix] for obj in objects):
-        raise SceneError(f"“{name}” holds nothing that {suffix} can store: choose meshes, or push a .blend")
-    with temporary_scene(name) as scene:
-        layer = scene.view_layers[0]
-        # The glTF exporter walks down from the topmost parents, so they must be there, unselected.
-        for obj in dict.fromkeys(o for chosen in objects for o in _with_parents(chosen)):
-            scene.collection.objects.link(obj)
-        with object_mode(objects) if suffix == ".fbx" else contextlib.nullcontext(), _selectable(objects), shown(scene):
-            layer.update()
-            for obj in objects:
-                obj.select_set(True, view_layer=layer)
-            _EXPORTERS[suffix](path, name)
-
-
-def _with_parents(obj: Object | None) -> Iterator[Object]:
-    while obj is not None:
-        yield obj
-        obj = obj.parent
-
-
-@contextlib.contextmanager
-def _selectable(objects: Sequence[Object]) -> Iterator[None]:
-    """Unhide the objects for a while: Blender neither selects nor evaluates hidden ones."""
-    hidden = [(obj, obj.hide_viewport, obj.hide_select) for obj in objects if obj.hide_viewport or obj.hide_select]
-    for obj, _, _ in hidden:
-        obj.hide_viewport = obj.hide_select = False
-    try:
-        yield
-    finally:
-        for obj, viewport, select in hidden:
-            obj.hide_viewport, obj.hide_select = viewport, select
-
-
-def _fbx(path: Path, name: str) -> None:
-    run(
-        bpy.ops.export_scene.fbx,
-        f"write “{name}” as FBX",
-        filepath=str(path),
-        use_selection=True,
-        use_mesh_modifiers_render=False,
-        use_custom_props=True,
-        add_leaf_bones=False,
-        path_mode="COPY",
-        embed_textures=True,
-    )
-
-
-def _stl(path: Path, name: str) -> None:
-    run(bpy.ops.wm.stl_export, f"write “{name}” as STL", filepath=str(path), export_selected_objects=True)
-    with path.open("rb") as file:
-        file.seek(_STL_HEADER)
-        if not int.from_bytes(file.read(4), "little"):
-            raise SceneError(f"“{name}” has no faces, and STL stores nothing else: add some, or push a .blend")
-
-
-def _glb(path: Path, name: str, export_format: str = "GLB") -> None:
-    run(
-        bpy.ops.export_scene.gltf,
-        f"write “{name}” as glTF",
-        filepath=str(path),
-        export_format=export_format,
-        use_selection=True,
-        use_active_scene=True,
-        export_apply=True,
-        export_cameras=True,
-        export_lights=True,
-        export_extras=True,
-    )
-
-
-def _gltf(path: Path, name: str) -> None:
-    """Write glTF with its buffers and images inside: Blender has the embedded format only behind a preference."""
-    _glb(path, name, "GLTF_SEPARATE")
-    document = json.loads(path.read_text(encoding="utf-8"))
-    for part in (*document.get("buffers", ()), *document.get("images", ())):
-        if "uri" in part:
-            file = path.parent / unquote(part["uri"])
-            kind = part.get("mimeType") or mimetypes.guess_type(file)[0] or "application/octet-stream"
-            part["uri"] = f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
-    path.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
-
-
-_EXPORTERS = {".fbx": _fbx, ".stl": _stl, ".gltf": _gltf, ".glb": _glb}
+def _copy_settings(source: Scene, target: Scene) -> None:
+    """Give `target` the units and the time line of `source`: lengths and animation mean nothing without."""
+    target.unit_settings.system = source.unit_settings.system
+    target.unit_settings.scale_length = source.unit_settings.scale_length
+    target.render.fps, target.render.fps_base = source.render.fps, source.render.fps_base
+    target.frame_start, target.frame_end = source.frame_start, source.frame_end
+    target.frame_current, target.frame_subframe = source.frame_current, source.frame_subframe

@@ -3,148 +3,133 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
-from bpy.types import ID, Action, Collection, Object
+from bpy.types import ID, Action, Collection, Context, Object, Scene
 
 from . import SceneError
-from .export import FORMATS
-from .staging import main_window, run, shown, temporary_scene
+from .convert import EXCHANGE_FORMATS, convert
 
 
-def load_component(path: Path, name: str, *, context: bpy.types.Context, link: bool = False) -> list[Object]:
+def load_component(path: Path, name: str, *, context: Context, link: bool = False) -> list[Object]:
     """Bring the file's objects into the open scene, in a new collection called `name`; return them.
 
-    Blender makes the collection's name unique. Its objects become the selection. Of a `.blend` the content of
-    the scenes comes, child collections kept, or of a file without scenes its collections and objects; with
-    `link` they stay in the library `path`, which must then stay where it is. Edit mode is left.
+    Blender makes the collection's name unique. Its objects become the selection, and edit mode is left. Of a
+    `.blend` the content of its scenes comes, child collections kept, or of a file without scenes its collections
+    and objects; with `link` they stay in the library `path`, which must then stay where it is.
 
     Raises SceneError when the file cannot be read or holds no objects; the open file is then as it was.
     """
-    if link and path.suffix.lower() != ".blend":
+    suffix = path.suffix.lower()
+    if suffix not in (".blend", *EXCHANGE_FORMATS):
+        raise SceneError(f"“{path.name}” cannot be brought into a scene: Blender does not know its format")
+    if link and suffix != ".blend":
         raise SceneError(f"“{path.name}” cannot be linked, only a .blend can: append it instead")
-    if not path.is_file():
-        raise SceneError(f"“{path.name}” cannot be opened: there is no such file")
     with _all_or_nothing() as before:
         collection = bpy.data.collections.new(name)
-        if path.suffix.lower() == ".blend":
-            _load_blend(path, collection, link)
+        if suffix == ".blend":
+            _load_blend(path, collection, link=link)
         else:
-            _import(path, collection)
+            with tempfile.TemporaryDirectory(prefix="ggg_cloud-") as folder:
+                blend = Path(folder, f"{path.stem}.blend")
+                convert(path, blend)
+                _load_blend(blend, collection, actions=True)
         if not collection.all_objects:
             raise SceneError(f"“{path.name}” holds no objects")
         _remove_unused(before, collection)
-    collection.name = name  # what stood in its way may be gone
+    collection.name = name  # what came with the file and had that name may be gone now
     _show(collection, context)
     return list(collection.all_objects)
+
+
+def _all_datablocks() -> set[ID]:
+    return set(bpy.data.user_map())
 
 
 @contextlib.contextmanager
 def _all_or_nothing() -> Iterator[set[ID]]:
     """Give the datablocks of before; when the block fails, remove all that came since."""
-    before = _datablocks()
+    before = _all_datablocks()
     try:
         yield before
     except BaseException:
-        bpy.data.batch_remove(_datablocks() - before)
+        bpy.data.batch_remove(_all_datablocks() - before)
         raise
 
 
-def _datablocks() -> set[ID]:
-    return set(bpy.data.user_map())
-
-
-def _load_blend(path: Path, collection: Collection, link: bool) -> None:
-    scenes = set(bpy.data.scenes)
+def _load_blend(path: Path, collection: Collection, *, link: bool = False, actions: bool = False) -> None:
+    before = set(bpy.data.scenes)
     try:
         with bpy.data.libraries.load(str(path), link=link) as (source, wanted):
             if source.scenes:
-                wanted.scenes = list(source.scenes)
+                wanted.scenes = source.scenes
             else:
-                wanted.collections = list(source.collections)
-                wanted.objects = list(source.objects)
+                wanted.collections, wanted.objects = source.collections, source.objects
+            if actions:
+                wanted.actions = source.actions
     except (OSError, RuntimeError, ValueError) as error:
-        raise SceneError(f"“{path.name}” cannot be opened: {error}") from error
-    if wanted.scenes:
-        _fill(collection, [scene.collection for scene in wanted.scenes if scene])
-    else:
-        children = {child for parent in wanted.collections if parent for child in parent.children}
-        inside = {obj for parent in wanted.collections if parent for obj in parent.all_objects}
-        for top in wanted.collections:
-            if top and top not in children:
-                collection.children.link(top)
-        for obj in wanted.objects:
-            if obj and obj not in inside:
-                collection.objects.link(obj)
-    for scene in set(bpy.data.scenes) - scenes:
+        reason = " ".join(str(error).split()).removeprefix("Error: ")
+        raise SceneError(f"“{path.name}” cannot be opened: {reason}") from error
+    # What Blender could not read is None.
+    scenes: list[Scene] = [scene for scene in wanted.scenes if scene]
+    for scene in scenes:
+        _fill(collection, list(scene.collection.children), list(scene.collection.objects))
+    if not scenes:
+        collections: list[Collection] = [child for child in wanted.collections if child]
+        nested = {child for parent in collections for child in parent.children}
+        inside = {obj for parent in collections for obj in parent.objects}
+        objects: list[Object] = [obj for obj in wanted.objects if obj and obj not in inside]
+        _fill(collection, [child for child in collections if child not in nested], objects)
+    for scene in set(bpy.data.scenes) - before:
         bpy.data.scenes.remove(scene)
 
 
-def _import(path: Path, collection: Collection) -> None:
-    importer = {
-        # The newer importer also reads FBX as text; 4.2 does not have it.
-        ".fbx": bpy.ops.wm.fbx_import if "fbx_import" in dir(bpy.ops.wm) else bpy.ops.import_scene.fbx,
-        ".stl": bpy.ops.wm.stl_import,
-        ".gltf": bpy.ops.import_scene.gltf,
-        ".glb": bpy.ops.import_scene.gltf,
-    }.get(path.suffix.lower())
-    if importer is None:
-        raise SceneError(f"“{path.name}” cannot be pulled into a scene: it is none of {', '.join(FORMATS)}")
-    # Without it, 4.2 adds a sphere of its own as the shape of the bones.
-    options = {"disable_bone_shape": True} if importer is bpy.ops.import_scene.gltf else {}
-    with temporary_scene(collection.name) as scene:
-        with shown(scene):
-            run(importer, f"read “{path.name}”", filepath=str(path))
-        _fill(collection, [scene.collection])
-
-
-def _fill(collection: Collection, roots: Iterable[Collection]) -> None:
-    """Link the content of the scenes' root collections into `collection`."""
-    for root in roots:
-        # A pushed file holds one collection, the component itself: `collection` takes its place.
-        top = root.children[0] if len(root.children) == 1 and not root.objects else root
-        for child in top.children:
-            if child.name not in collection.children:
-                collection.children.link(child)
-        for obj in top.objects:
+def _fill(collection: Collection, children: list[Collection], objects: list[Object]) -> None:
+    """Link collections and objects into `collection`, which takes the place of a single collection."""
+    if len(children) == 1 and not objects:
+        # A pushed file holds one collection, the component itself.
+        children, objects = list(children[0].children), list(children[0].objects)
+    for child in children:
+        if child not in collection.children.values():
+            collection.children.link(child)
+    for obj in objects:
+        if obj not in collection.objects.values():
             collection.objects.link(obj)
 
 
 def _remove_unused(before: set[ID], collection: Collection) -> None:
-    """Remove what came along and no object needs: worlds, brushes, the emptied scenes' collections."""
-    needs: dict[ID, list[ID]] = {}
+    """Remove what came along and no object needs: worlds, brushes, the scenes' own collections."""
+    needs: dict[ID, set[ID]] = {}
     for datablock, users in bpy.data.user_map().items():
         for user in users:
-            needs.setdefault(user, []).append(datablock)
-    reached = {collection}
+            needs.setdefault(user, set()).add(datablock)
+    reached: set[ID] = {collection}
     ahead: list[ID] = [collection]
     while ahead:
-        fresh = set(needs.get(ahead.pop(), ())) - reached
+        fresh = needs.get(ahead.pop(), set()) - reached
         reached |= fresh
         ahead += fresh
     reached |= {datablock.library for datablock in reached if datablock.library}
-    # An action that nothing uses yet is another take of what came.
-    new = _datablocks() - before - reached
+    new = _all_datablocks() - before - reached
     bpy.data.batch_remove({datablock for datablock in new if not isinstance(datablock, Action)})
 
 
-def _show(collection: Collection, context: bpy.types.Context) -> None:
+def _show(collection: Collection, context: Context) -> None:
     """Link the collection to the current scene and make its objects the selection."""
-    scene, layer = context.scene, context.view_layer
-    assert scene is not None
-    assert layer is not None
+    layer = context.view_layer
     active = layer.objects.active
     if active is not None and active.mode != "OBJECT":
-        # Its mode belongs to the active object, which is going to be another one.
-        with context.temp_override(window=main_window(), active_object=active, object=active):
+        # Blender appends nothing in edit mode: the mode belongs to the active object, soon another one.
+        with context.temp_override(active_object=active, object=active):
             bpy.ops.object.mode_set(mode="OBJECT")
-    scene.collection.children.link(collection)
+    context.scene.collection.children.link(collection)
     layer.update()
     for obj in list(layer.objects.selected):
         obj.select_set(False, view_layer=layer)
-    loaded = [obj for obj in collection.all_objects if obj.name in layer.objects]
+    loaded = [obj for obj in collection.all_objects if obj in layer.objects.values()]
     for obj in loaded:
         obj.select_set(True, view_layer=layer)
     layer.objects.active = next((obj for obj in loaded if obj.parent not in loaded), None)

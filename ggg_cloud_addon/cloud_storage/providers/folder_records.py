@@ -182,4 +182,4 @@ def _load(path: Path) -> Record:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode()).hexdigest()[:20]  # short, as paths on Windows are; 80 bits

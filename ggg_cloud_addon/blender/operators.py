@@ -1,0 +1,214 @@
+"""What artists and scripts can do: ``bpy.ops.ggg_cloud.*``."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.types import Context, Event, Operator
+
+from ..worker.client import Job
+from .job import WorkerOperator, cancel_running, worker
+from .preferences import storage_config
+from .properties import FORMATS, SOURCES, state_of
+from .scene import SceneError
+from .scene.export import export_component, selected_objects
+from .scene.load import load_component
+
+LINKED_FOLDER = "ggg_cloud"
+"""Beside the open file: where the components lie that it links to."""
+
+
+class GGG_CLOUD_OT_export_upload(WorkerOperator):
+    """Export the selection, a collection or the scene, and store it as a component"""
+
+    bl_idname = "ggg_cloud.export_upload"
+    bl_label = "Export and Upload"
+
+    component_id: StringProperty(  # type: ignore[valid-type]
+        name="Component",
+        description="The component's ID in the storage; its ending names the format, or is added from it",
+    )
+    source: EnumProperty(name="What", items=SOURCES)  # type: ignore[valid-type]
+    collection: StringProperty(  # type: ignore[valid-type]
+        name="Collection", description="The collection to push; empty: the active one"
+    )
+    file_format: EnumProperty(name="Format", items=FORMATS)  # type: ignore[valid-type]
+
+    def begin(self, context: Context) -> Job:
+        """Export, and upload what was exported."""
+        content, name = self._content(context)
+        component_id = self.component_id or name.replace("/", "_")
+        if not component_id.lower().endswith(tuple(each[0] for each in FORMATS)):
+            component_id += self.file_format
+        path = self.scratch() / ("component" + Path(component_id).suffix)
+        export_component(path, content, name=Path(component_id).stem)
+        return worker().submit("upload", storage_config(context), path=str(path), component_id=component_id)
+
+    def finish(self, context: Context, value: Any) -> str:
+        """Show it in the list."""
+        show_component(context, value)
+        return f'Pushed "{value["component_id"]}" ({shown_size(value["size"])})'
+
+    def _content(self, context: Context) -> tuple[Any, str]:
+        if self.source == "SCENE":
+            return context.scene, context.scene.name
+        if self.source == "COLLECTION":
+            if not self.collection:
+                return context.collection, context.collection.name
+            collection = bpy.data.collections.get(self.collection)
+            if collection is None:
+                raise SceneError(f'There is no collection "{self.collection}"; check its name.')
+            return collection, collection.name
+        selected = selected_objects(context)
+        active = context.view_layer.objects.active
+        named = active if active in selected else next(iter(selected), None)
+        return selected, named.name if named else ""
+
+
+class GGG_CLOUD_OT_push(WorkerOperator):
+    """Store a file from this computer as a component"""
+
+    bl_idname = "ggg_cloud.push"
+    bl_label = "Push File"
+
+    filepath: StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
+    component_id: StringProperty(  # type: ignore[valid-type]
+        name="Component", description="The component's ID in the storage; empty: the file's name"
+    )
+
+    def invoke(self, context: Context, event: Event) -> set[str]:
+        """Ask for the file first."""
+        self._in_window = not bpy.app.background
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def begin(self, context: Context) -> Job:
+        """Upload the file."""
+        path = Path(bpy.path.abspath(self.filepath))
+        return worker().submit(
+            "upload", storage_config(context), path=str(path), component_id=self.component_id or path.name
+        )
+
+    def finish(self, context: Context, value: Any) -> str:
+        """Show it in the list."""
+        show_component(context, value)
+        return f'Pushed "{value["component_id"]}" ({shown_size(value["size"])})'
+
+
+class GGG_CLOUD_OT_pull(WorkerOperator):
+    """Bring a component into the open scene"""
+
+    bl_idname = "ggg_cloud.pull"
+    bl_label = "Pull"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender's own way to declare it
+
+    component_id: StringProperty(name="Component")  # type: ignore[valid-type]
+    link: BoolProperty(  # type: ignore[valid-type]
+        name="Link", description="Link to the pulled .blend file instead of appending what is in it"
+    )
+
+    def begin(self, context: Context) -> Job:
+        """Download it: to be appended into a temporary file, to be linked into one that stays."""
+        if not self.component_id:
+            raise SceneError("No component is chosen; choose one in the list.")
+        if not self.link:
+            self._target = self.scratch() / ("component" + Path(self.component_id).suffix)
+        elif bpy.data.filepath:
+            self._target = Path(bpy.path.abspath("//"), LINKED_FOLDER, self.component_id)
+        else:
+            raise SceneError(f'Save this file first: what is linked is kept in "{LINKED_FOLDER}" beside it.')
+        return worker().submit(
+            "download", storage_config(context), component_id=self.component_id, path=str(self._target), overwrite=False
+        )
+
+    def finish(self, context: Context, value: Any) -> str:
+        """Append, link or import it."""
+        name = Path(self.component_id).stem
+        objects = load_component(self._target, name, context=context, link=self.link)
+        return f'Pulled "{self.component_id}": {len(objects)} objects'
+
+
+class GGG_CLOUD_OT_refresh(WorkerOperator):
+    """List the components in the storage"""
+
+    bl_idname = "ggg_cloud.refresh"
+    bl_label = "Refresh"
+
+    def begin(self, context: Context) -> Job:
+        """Ask for the listing."""
+        return worker().submit("list", storage_config(context))
+
+    def finish(self, context: Context, value: Any) -> str:
+        """Fill the sidebar's list."""
+        state = state_of(context)
+        state.components.clear()
+        for info in value:
+            _fill(state.components.add(), info)
+        state.active_index = min(state.active_index, max(0, len(value) - 1))
+        state.is_listed = True
+        return f"{len(value)} components"
+
+
+class GGG_CLOUD_OT_cancel(Operator):
+    """Stop what GGG Cloud is doing; nothing half-done stays behind"""
+
+    bl_idname = "ggg_cloud.cancel"
+    bl_label = "Cancel"
+
+    def execute(self, context: Context) -> set[str]:
+        """Ask the worker to stop."""
+        cancel_running()
+        return {"FINISHED"}
+
+
+def show_component(context: Context, info: dict[str, Any]) -> None:
+    """Put a component into the sidebar's list, in its place, and choose it."""
+    state = state_of(context)
+    names = [each.name for each in state.components]
+    if info["component_id"] in names:
+        index = names.index(info["component_id"])
+    else:
+        state.components.add()
+        index = sum(name < info["component_id"] for name in names)
+        state.components.move(len(names), index)
+    _fill(state.components[index], info)
+    state.active_index = index
+
+
+def shown_size(size: int) -> str:
+    """Bytes as people read them."""
+    shown = float(size)
+    for unit in ("B", "kB", "MB"):
+        if shown < 1000:
+            return f"{shown:.0f} {unit}" if unit == "B" else f"{shown:.1f} {unit}"
+        shown /= 1000
+    return f"{shown:.1f} GB"
+
+
+def _fill(item: Any, info: dict[str, Any]) -> None:
+    item.name = info["component_id"]
+    item.size = shown_size(info["size"])
+    item.modified = f"{datetime.fromtimestamp(info['modified']):%Y-%m-%d %H:%M}"
+
+
+CLASSES = (
+    GGG_CLOUD_OT_export_upload,
+    GGG_CLOUD_OT_push,
+    GGG_CLOUD_OT_pull,
+    GGG_CLOUD_OT_refresh,
+    GGG_CLOUD_OT_cancel,
+)
+
+
+def register() -> None:
+    """Add the operators."""
+    for each in CLASSES:
+        bpy.utils.register_class(each)
+
+
+def unregister() -> None:
+    """Remove them."""
+    for each in reversed(CLASSES):
+        bpy.utils.unregister_class(each)

@@ -1,0 +1,157 @@
+"""The script that `convert` runs in a Blender of its own: read the request, convert, write the answer."""
+
+from __future__ import annotations
+
+import base64
+import json
+import mimetypes
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import bpy
+
+_STL_HEADER, _STL_TRIANGLE = 84, 50  # bytes; the header ends with the number of triangles, as uint32
+
+
+class _ConvertError(Exception):
+    """One sentence for the user."""
+
+
+def main() -> None:
+    """Answer `{"error": null}`, or the reason why not."""
+    request = json.loads(Path(sys.argv[-1]).read_text(encoding="utf-8"))
+    source, target = Path(request["source"]), Path(request["target"])
+    error = None
+    try:
+        if target.suffix == ".blend":
+            _import(source, target, request["unit_system"], request["unit_scale"])
+        else:
+            _export(source, target, use_scripts=request["use_scripts"])
+    except _ConvertError as reason:
+        error = str(reason)
+    Path(request["answer"]).write_text(json.dumps({"error": error}), encoding="utf-8")
+    os._exit(0)  # Blender 4.2 as a Python module crashes at exit once glTF was used
+
+
+def _export(source: Path, target: Path, *, use_scripts: bool) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(source), load_ui=False, use_scripts=use_scripts)
+    scene, layer = bpy.context.scene, bpy.context.view_layer
+    chosen = list(scene.objects)
+    for obj in chosen:
+        obj.hide_viewport = obj.hide_select = False  # Blender neither selects nor evaluates what is hidden
+        # The glTF exporter walks down from the topmost parents: they must be there, but are not selected.
+        parent = obj.parent
+        while parent is not None and parent.name not in scene.objects:
+            scene.collection.objects.link(parent)
+            parent = parent.parent
+    layer.update()
+    bpy.ops.object.select_all(action="DESELECT")
+    for obj in chosen:
+        obj.select_set(True)
+    _EXPORTERS[target.suffix](target)
+
+
+def _import(source: Path, target: Path, unit_system: str, unit_scale: float) -> None:
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.unit_settings.system, scene.unit_settings.scale_length = unit_system, unit_scale
+    if source.suffix.lower() == ".stl" and not _is_whole_stl(source):
+        raise _ConvertError(f"“{source.name}” cannot be opened: it is not STL, or its end is missing")
+    operator, options = _IMPORTERS[source.suffix.lower()]
+    _run(operator, f"“{source.name}” cannot be opened", filepath=str(source), **options)
+    # An action that nothing uses is another take of what came.
+    bpy.data.libraries.write(str(target), {scene, *bpy.data.actions}, path_remap="ABSOLUTE")
+
+
+def _is_whole_stl(path: Path) -> bool:
+    """Tell what Blender's importer does not: it makes a mesh of any bytes.
+
+    https://www.loc.gov/preservation/digital/formats/fdd/fdd000504.shtml (binary), fdd000505 (ASCII).
+    """
+    with path.open("rb") as file:
+        header = file.read(_STL_HEADER)
+        size = file.seek(0, os.SEEK_END)
+        triangles = int.from_bytes(header[-4:], "little")
+        if len(header) == _STL_HEADER and size == _STL_HEADER + triangles * _STL_TRIANGLE:
+            return True
+        file.seek(max(0, size - 1024))
+        return header.lstrip().lower().startswith(b"solid") and b"endsolid" in file.read().lower()
+
+
+def _run(operator: Callable[..., set[str]], failure: str, **options: object) -> None:
+    try:
+        result = operator(**options)
+    except RuntimeError as error:
+        # An operator written in Python puts its whole traceback first, Blender the caller's place last.
+        lines = [line.strip() for line in str(error).splitlines()]
+        lines = [line for line in lines if line and not line.startswith("Location:")]
+        raise _ConvertError(f"{failure}: {lines[-1].removeprefix('Error: ')}") from error
+    if "FINISHED" not in result:
+        raise _ConvertError(f"{failure}: Blender gives no reason")
+
+
+def _fbx(path: Path) -> None:
+    _run(
+        bpy.ops.export_scene.fbx,
+        "FBX cannot be written",
+        filepath=str(path),
+        use_selection=True,
+        use_mesh_modifiers_render=False,
+        use_custom_props=True,
+        add_leaf_bones=False,
+        path_mode="COPY",
+        embed_textures=True,
+    )
+
+
+def _stl(path: Path) -> None:
+    _run(bpy.ops.wm.stl_export, "STL cannot be written", filepath=str(path), export_selected_objects=True)
+    if path.stat().st_size <= _STL_HEADER:
+        raise _ConvertError("There are no faces, and STL stores nothing else: add some, or push a .blend")
+
+
+def _glb(path: Path, export_format: str = "GLB") -> None:
+    _run(
+        bpy.ops.export_scene.gltf,
+        "glTF cannot be written",
+        filepath=str(path),
+        export_format=export_format,
+        use_selection=True,
+        export_apply=True,
+        export_cameras=True,
+        export_lights=True,
+        export_extras=True,
+    )
+
+
+def _gltf(path: Path) -> None:
+    """Write glTF with its buffers and images inside: Blender hides its embedded format behind a preference."""
+    _glb(path, "GLTF_SEPARATE")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    for part in (*document.get("buffers", ()), *document.get("images", ())):
+        if "uri" in part:
+            file = path.parent / unquote(part["uri"])
+            kind = part.get("mimeType") or mimetypes.guess_type(file)[0] or "application/octet-stream"
+            part["uri"] = f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
+    path.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+
+
+_EXPORTERS: dict[str, Callable[[Path], None]] = {".fbx": _fbx, ".stl": _stl, ".gltf": _gltf, ".glb": _glb}
+
+# Without `disable_bone_shape`, the importer adds a sphere of its own as the shape of the bones.
+_GLTF_IMPORTER = bpy.ops.import_scene.gltf, {"disable_bone_shape": True}
+_IMPORTERS: dict[str, tuple[Callable[..., set[str]], dict[str, Any]]] = {
+    # The newer importer, which also reads FBX as text, is not in 4.2.
+    ".fbx": (bpy.ops.wm.fbx_import if "fbx_import" in dir(bpy.ops.wm) else bpy.ops.import_scene.fbx, {}),
+    ".stl": (bpy.ops.wm.stl_import, {}),
+    ".gltf": _GLTF_IMPORTER,
+    ".glb": _GLTF_IMPORTER,
+}
+
+
+if __name__ == "__main__":
+    main()

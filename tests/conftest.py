@@ -1,6 +1,8 @@
 """What every test of the engine may use."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 pytest.register_assert_rewrite("conformance")
 
 WriteFile = Callable[[str, bytes], Path]
+RunChild = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +46,14 @@ def write(tmp_path: Path) -> WriteFile:
         return path
 
     return write
+
+
+@pytest.fixture
+def run_child() -> RunChild:
+    """Run Python code in a process of its own, with these arguments."""
+
+    def run(code: str, *arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, **options)
+
+    return run

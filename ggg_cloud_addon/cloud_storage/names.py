@@ -9,6 +9,7 @@ import unicodedata
 from pathvalidate import ErrorReason, ValidationError, validate_filename
 
 from .errors import InvalidIdError
+from .files import is_part
 
 MAX_KEY_BYTES = 1024
 """Longest object key in UTF-8 (Amazon S3 user guide, "Naming Amazon S3 objects"; Azure allows 1,024 characters)."""
@@ -45,10 +46,15 @@ def check_component_id(component_id: str) -> str:
 def _check_part(part: str, shown: str) -> None:
     if part in ("", ".", ".."):
         raise InvalidIdError(f'{shown} has an empty, "." or ".." part; give a plain path such as "robot/arm.blend".')
-    if part.casefold() in RESERVED_FOLDERS:
-        raise InvalidIdError(f'{shown} lies in "{part}", which GGG Cloud keeps for itself; choose another name.')
+    if part.casefold() in RESERVED_FOLDERS or is_part(part):
+        raise InvalidIdError(f'{shown} has the part "{part}", which GGG Cloud keeps for itself; choose another name.')
     try:
         validate_filename(part, platform="universal")
+        # Windows also takes "con .blend" and these two for devices (Microsoft: "Naming Files, Paths, and Namespaces").
+        device = part.split(".")[0].rstrip()
+        if device.upper() in ("CONIN$", "CONOUT$"):
+            raise ValidationError(reason=ErrorReason.RESERVED_NAME)
+        validate_filename(device or part, platform="universal")
     except ValidationError as error:
         if error.reason == ErrorReason.RESERVED_NAME:
             why = f'"{part}" is a reserved name on Windows'

@@ -10,12 +10,12 @@ import pytest
 _RESOURCES = tempfile.TemporaryDirectory(prefix="ggg_cloud-test-")
 os.environ["BLENDER_USER_RESOURCES"] = _RESOURCES.name  # before bpy is imported
 
-bpy = pytest.importorskip("bpy")
-
 
 @pytest.fixture
 def empty_scene() -> Iterator[None]:
     """Factory settings, no objects."""
+    import bpy
+
     bpy.ops.wm.read_factory_settings(use_empty=True)
     yield
     bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -24,6 +24,8 @@ def empty_scene() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave without Blender's own exit, in which 4.2 crashes and 4.5 hangs."""
+    if "bpy" not in sys.modules:
+        return
     _RESOURCES.cleanup()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -54,8 +54,7 @@ KEYS = {
     "like an option": "-rf",
 }
 METADATA = {"author": "Zoë Müller", "note": "手, a 🤖 = 100 % (done); ok?", "empty": "", "n_1": "1"}
-ROUNDS = 200
-RACERS = 4
+RACERS = 3
 
 
 class BytesSource:
@@ -157,6 +156,9 @@ def race(attempt: Race, racers: int = RACERS) -> tuple[list[object], list[BaseEx
 
 class ProviderConformance:
     """Every test is a promise of :class:`~ggg_cloud_addon.cloud_storage.providers.base.Provider`."""
+
+    rounds = 200
+    """How often each race is run."""
 
     @pytest.fixture
     def provider(self) -> Provider:
@@ -585,7 +587,7 @@ class ProviderConformance:
         assert keys(provider, prefix) == expected
 
     def test_a_listing_is_in_the_order_of_utf8_bytes(self, provider: Provider) -> None:
-        names = ["b", "a/b", "a b", "a-b", "a.b", "a0", "aé", "aZ", "z", "Z", "é", "\uffee", "🤖", "a!/x", "a~"]
+        names = ["b", "a/b", "a b", "a-b", "a.b", "a0", "aé", "aZ", "z", "Y", "é", "\uffee", "🤖", "a!/x", "a~"]
         for name in names:
             put(provider, name, b"x")
         assert keys(provider) == by_bytes(names)
@@ -686,7 +688,7 @@ class ProviderConformance:
     # -- many at once
 
     def test_of_many_creators_exactly_one_wins(self, provider: Provider) -> None:
-        for number in range(ROUNDS):
+        for number in range(self.rounds):
             key = f"arm {number}.blend"
             wins, losses = race(lambda racer, key=key: put(provider, key, b"%d" % racer, IfAbsent()) and racer)
             assert len(wins) == 1
@@ -695,7 +697,7 @@ class ProviderConformance:
 
     def test_of_many_changers_exactly_one_wins(self, provider: Provider) -> None:
         etag = put(provider, "arm.blend", b"begin")
-        for number in range(ROUNDS):
+        for number in range(self.rounds):
 
             def change(racer: int, number: int = number, etag: str = etag) -> tuple[int, str]:
                 return racer, put(provider, "arm.blend", b"%d by %d" % (number, racer), IfMatch(etag))
@@ -707,7 +709,7 @@ class ProviderConformance:
             assert read(provider, "arm.blend") == b"%d by %d" % (number, racer)
 
     def test_of_a_change_and_a_delete_exactly_one_wins(self, provider: Provider) -> None:
-        for _ in range(50):
+        for _ in range(self.rounds // 4):
             etag = put(provider, "arm.blend", b"old")
 
             def change_or_delete(racer: int, etag: str = etag) -> int:
@@ -732,7 +734,7 @@ class ProviderConformance:
 
     def test_neighbours_do_not_disturb_each_other(self, provider: Provider) -> None:
         def come_and_go(racer: int) -> None:
-            for number in range(100):
+            for number in range(self.rounds // 4):
                 put(provider, f"robot/left/{racer}/{number % 2}", b"x")
                 provider.delete(f"robot/left/{racer}/{number % 2}")
 
@@ -757,7 +759,7 @@ class ProviderConformance:
         def read_or_write(racer: int) -> None:
             if racer == 0:
                 try:
-                    for number in range(150):
+                    for number in range(self.rounds // 2):
                         put(provider, "arm.blend", contents[number % 4])
                 finally:
                     written.set()
@@ -775,7 +777,7 @@ class ProviderConformance:
         put(provider, "arm.blend", contents[0])
 
         def copy_or_write(racer: int) -> None:
-            for number in range(100):
+            for number in range(self.rounds // 2):
                 if racer:
                     put(provider, "arm.blend", contents[number % 2])
                 else:
@@ -790,7 +792,7 @@ class ProviderConformance:
             put(provider, f"stays/{number:02}", b"x")
 
         def list_or_write(racer: int) -> None:
-            for number in range(60):
+            for number in range(self.rounds // 4):
                 if racer:
                     put(provider, f"goes/{racer}/{number}", b"x")
                     provider.delete(f"goes/{racer}/{number}")

@@ -6,9 +6,10 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import bpy
-from bpy.types import BlendDataCollections, BlendDataScenes, Collection, Context, Object, Scene
+from bpy.types import Collection, Context, Object, Scene
 
 from . import SceneError
 from .convert import EXCHANGE_FORMATS, convert
@@ -65,8 +66,9 @@ def _chosen(objects: Sequence[Object] | Collection | Scene, *, visible_only: boo
     if not found:
         raise SceneError(f"{title} is empty: add an object, or choose something else to push")
     if visible_only:
-        elsewhere = isinstance(objects, Scene) and objects != bpy.context.scene
-        layer = objects.view_layers[0] if elsewhere else bpy.context.view_layer
+        layer = bpy.context.view_layer
+        if isinstance(objects, Scene) and objects != bpy.context.scene:
+            layer = objects.view_layers[0]
         found = [obj for obj in found if obj.visible_get(view_layer=layer)]
         if not found:
             raise SceneError(f"{title} shows no object: unhide what to push, or select it")
@@ -74,12 +76,14 @@ def _chosen(objects: Sequence[Object] | Collection | Scene, *, visible_only: boo
 
 
 def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, name: str) -> None:
+    current = bpy.context.scene
+    assert current is not None
     with contextlib.ExitStack() as stack:
         if isinstance(objects, Scene):
             scene = objects
         else:
             scene = stack.enter_context(_temporary(bpy.data.scenes, name))
-            _copy_settings(bpy.context.scene, scene)
+            _copy_settings(current, scene)
             if isinstance(objects, Collection):
                 collection = objects
             else:
@@ -94,7 +98,7 @@ def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, nam
 
 
 @contextlib.contextmanager
-def _temporary(datablocks: BlendDataScenes | BlendDataCollections, name: str) -> Iterator[Scene | Collection]:
+def _temporary(datablocks: Any, name: str) -> Iterator[Any]:  # the stubs know no type for any of bpy.data's
     """Give a new datablock called exactly `name`, and remove it at the end.
 
     The user's datablock of that name is renamed meanwhile: pulled, edited and pushed again, it always exists.

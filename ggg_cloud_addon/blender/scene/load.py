@@ -63,7 +63,8 @@ def _all_or_nothing() -> Iterator[set[ID]]:
 def _load_blend(path: Path, collection: Collection, *, link: bool = False, actions: bool = False) -> None:
     before = set(bpy.data.scenes)
     try:
-        with bpy.data.libraries.load(str(path), link=link) as (source, wanted):
+        # The stubs do not know that it is a context manager.
+        with bpy.data.libraries.load(str(path), link=link) as (source, wanted):  # type: ignore[attr-defined,func-returns-value]
             if source.scenes:
                 wanted.scenes = source.scenes
             else:
@@ -119,13 +120,15 @@ def _remove_unused(before: set[ID], collection: Collection) -> None:
 
 def _show(collection: Collection, context: Context) -> None:
     """Link the collection to the current scene and make its objects the selection."""
-    layer = context.view_layer
+    scene, layer = context.scene, context.view_layer
+    assert scene is not None
+    assert layer is not None
     active = layer.objects.active
     if active is not None and active.mode != "OBJECT":
         # Blender appends nothing in edit mode: the mode belongs to the active object, soon another one.
         with context.temp_override(active_object=active, object=active):
             bpy.ops.object.mode_set(mode="OBJECT")
-    context.scene.collection.children.link(collection)
+    scene.collection.children.link(collection)
     layer.update()
     for obj in list(layer.objects.selected):
         obj.select_set(False, view_layer=layer)

@@ -113,7 +113,11 @@ class Provider(Protocol):
 
     @property
     def location(self) -> str:
-        """Where the store is, for people; also what tells one store from another between runs."""
+        """Where the store is, for people."""
+
+    @property
+    def identity(self) -> str:
+        """Tells this store from every other one, also from an empty one in its place."""
 
     @property
     def capabilities(self) -> Capabilities:

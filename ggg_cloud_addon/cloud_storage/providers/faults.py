@@ -44,6 +44,11 @@ class FaultyProvider:
         return self.inner.location
 
     @property
+    def identity(self) -> str:
+        """That of the store behind it."""
+        return self.inner.identity
+
+    @property
     def capabilities(self) -> Capabilities:
         """Those of the store behind it."""
         return self.inner.capabilities

@@ -74,10 +74,16 @@ class FolderProvider:
         """The folder's path."""
         return f"folder {self.root}"
 
+    @property
+    def identity(self) -> str:
+        """A mark of the store's own: an unmounted drive leaves an empty folder of the same name, without it."""
+        with self._translated():
+            return self._records.store_id()
+
     def check(self) -> None:
-        """Make the folder if it is not there, and write to it."""
-        with self._translated(), part_file(self._records.tmp(), "check") as part:
-            part.write_bytes(b"")
+        """Make the folder if it is not there, write to it, and give it its mark."""
+        with self._translated():
+            self._records.mark_store()
 
     def list(self, prefix: str = "", *, token: str | None = None) -> Page:
         """One page of at most 1,000 objects; links and what GGG Cloud keeps for itself are left out."""
@@ -147,7 +153,9 @@ class FolderProvider:
             if stat is None:
                 raise _not_found(key)
             self._records.write(self._records.read(key).with_file(stat))
-            os.replace(path, self._records.version_path(key, etag_of(stat)))
+            # Not a rename: where a crashed put has linked the two already, a rename would do nothing (POSIX).
+            link_or_copy(path, self._records.version_path(key, etag_of(stat)), self._records.tmp())
+            path.unlink()
             for parent in path.relative_to(self.root).parents[:-1]:
                 try:
                     (self.root / parent).rmdir()
@@ -201,7 +209,7 @@ class FolderProvider:
             path, info = self._locate(key, version_id)
             with contextlib.suppress(FileNotFoundError):
                 stream = path.open("rb")
-                if version_id is not None or etag_of(os.fstat(stream.fileno())) == info.etag:
+                if path != self._path(key) or etag_of(os.fstat(stream.fileno())) == info.etag:
                     return stream, info
                 stream.close()
 
@@ -237,8 +245,10 @@ class FolderProvider:
                 raise UnsupportedError(
                     f'"{key}" cannot be stored: a part of it is a file in the store; choose another ID.'
                 ) from error
-            except FileNotFoundError:  # a delete pruned the empty folder in between
-                continue
+            except FileNotFoundError:
+                if part.exists():  # a delete pruned the empty folder in between
+                    continue
+                raise
             return _object_info(key, entry)
 
     def _refuse_twin(self, key: str, path: Path) -> None:

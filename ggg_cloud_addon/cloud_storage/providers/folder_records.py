@@ -5,9 +5,10 @@ import hashlib
 import json
 import os
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -33,7 +34,7 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes."""
-        return int(self.etag.split("-")[1], 16)
+        return int(self.etag.split(".")[1], 16)
 
     @property
     def modified(self) -> datetime:
@@ -81,12 +82,12 @@ class Record:
 
 def etag_of(stat: os.stat_result) -> str:
     """The ETag of a file: any change shows in it, and a listing needs no record to tell it."""
-    return f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+    return f"{stat.st_mtime_ns:x}.{stat.st_size:x}"
 
 
 def etag_time(etag: str) -> datetime:
     """The mtime in an ETag, aware, UTC."""
-    return datetime.fromtimestamp(int(etag.split("-")[0], 16) / 1e9, UTC)
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(etag.split(".")[0], 16) // 1000)
 
 
 class Records:
@@ -112,6 +113,21 @@ class Records:
                 sweep_parts(folder)
                 self._swept = True
         return folder
+
+    def store_id(self) -> str:
+        """The store's mark; empty before :meth:`mark_store`."""
+        try:
+            return (self._private / "id").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return ""
+
+    def mark_store(self) -> None:
+        """Give the store a mark that no other one has, unless it has its own already."""
+        with part_file(self.tmp(), "id") as part:
+            part.write_text(uuid.uuid4().hex, encoding="ascii")
+            with self.lock(""):
+                if not self.store_id():
+                    os.replace(part, self._private / "id")
 
     def version_path(self, key: str, version_id: str) -> Path:
         """Where the content of a version lies once it was replaced or deleted."""
@@ -171,9 +187,9 @@ class Records:
 
 
 def _load(path: Path) -> Record:
-    text = path.read_text(encoding="utf-8")
+    content = path.read_bytes()
     try:
-        stored = json.loads(text)
+        stored = json.loads(content)
         return Record(stored["key"], tuple(Entry(**entry) for entry in stored["versions"]))
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(

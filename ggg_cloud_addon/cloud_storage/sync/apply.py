@@ -4,10 +4,11 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from ..errors import SourceChangedError
+from ..errors import LocalFileError, SourceChangedError
 from ..files import FileSource, link_or_copy, translated
 from ..names import check_component_id
 from ..providers.base import IfAbsent, IfMatch, Provider
@@ -28,7 +29,7 @@ class Applier:
         self._local = local
         self._remote = remote
         self._state = state
-        self._trash = root / STATE_FOLDER / "trash" / datetime.now().strftime("%Y-%m-%d %H-%M-%S")
+        self._trash = root / STATE_FOLDER / "trash" / datetime.now().strftime("%Y-%m-%d %H-%M-%S.%f")
 
     def apply(self, action: Action) -> None:
         """Do one action.
@@ -57,13 +58,13 @@ class Applier:
         self._send(path, IfMatch(remote.etag) if remote else IfAbsent())
 
     def _send(self, path: str, condition: IfAbsent | IfMatch) -> None:
-        source = FileSource(self._root / path)
+        source = FileSource(self._target(path))
         info = self._provider.put(self._prefix + path, source, condition=condition)
         assert info.sha256 is not None
         self._state.remember(path, BaseFile(Fingerprint.of(source.stat), info.sha256, info.etag))
 
     def _download(self, path: str) -> None:
-        target = self._root / check_component_id(path)
+        target = self._target(path)
         arrived: list[Fingerprint] = []
 
         def keep_what_is_there(part: Path) -> None:
@@ -91,15 +92,19 @@ class Applier:
         self._state.forget(path)
 
     def _delete_local(self, path: str) -> None:
-        (self._trash / path).parent.mkdir(parents=True, exist_ok=True)
         self._look_again(path)
-        os.replace(self._root / path, self._trash / path)
+        link_or_copy(self._target(path), self._trash / path, self._trash.parent)
+        self._target(path).unlink()
         self._state.forget(path)
 
     def _keep_both(self, path: str) -> None:
         self._look_again(path)
         copy = self._name_conflict_copy(path)
-        link_or_copy(self._root / path, self._root / copy, self._trash.parent)
+        link_or_copy(self._target(path), self._target(copy), self._trash.parent)
+        # The link gave the file a new ctime.
+        seen = Fingerprint.of(self._target(path).lstat())
+        if replace(self._local[path].fingerprint, ctime_ns=None).holds(seen):
+            self._local[path] = replace(self._local[path], fingerprint=seen)
         self._download(path)
         self._send(copy, IfAbsent())
 
@@ -107,6 +112,13 @@ class Applier:
         local = self._local[path]
         assert local.sha256 is not None
         self._state.remember(path, BaseFile(local.fingerprint, local.sha256, self._remote[path].etag))
+
+    def _target(self, path: str) -> Path:
+        """The file of a path, which may not lie behind a link that leads out of the folder."""
+        target = self._root / check_component_id(path)
+        if not Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(self._root)):
+            raise LocalFileError(f'"{path}" lies behind a link that leads out of "{self._root}"; it was left alone.')
+        return target
 
     def _look_again(self, path: str) -> None:
         """Raise SourceChangedError unless the local file is still what the scan saw."""

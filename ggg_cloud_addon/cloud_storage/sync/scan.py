@@ -80,6 +80,8 @@ def scan_local(config: SyncConfig, base: Base) -> Local:
     """
     root = Path(config.local_dir)
     found: Local = {}
+    if not root.exists():  # a dry run made before the first run
+        return found
     with translated(root):
         for path, stat in _walk(root, ""):
             if not config.takes(path):

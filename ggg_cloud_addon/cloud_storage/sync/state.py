@@ -2,7 +2,9 @@
 
 import contextlib
 import logging
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,13 +51,22 @@ class State:
 
 
 @contextlib.contextmanager
-def open_state(local_dir: Path, location: str) -> Iterator[State]:
-    """The state of a folder, held against any other sync of it; saved at the end, also after an error.
+def open_state(local_dir: Path, store: str, *, read_only: bool = False) -> Iterator[State]:
+    """The state of a folder with a store, held against any other sync of it; saved at the end, also after an error.
+
+    With ``read_only`` it is a copy, which nothing is saved of and nobody is kept from.
 
     Raises:
         LocalFileError: another sync of this folder runs, or the folder cannot be written.
     """
     folder = local_dir / STATE_FOLDER
+    if read_only:
+        with tempfile.TemporaryDirectory(prefix="ggg_cloud_") as copy, translated(folder):
+            for path in folder.glob("state.db*"):
+                shutil.copy(path, copy)
+            with contextlib.closing(_open_database(Path(copy, "state.db"), store)) as database:
+                yield State(database)
+        return
     with translated(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock")
@@ -64,7 +75,7 @@ def open_state(local_dir: Path, location: str) -> Iterator[State]:
         except Timeout:
             raise LocalFileError(f'Another sync of "{local_dir}" is running; wait until it ends.') from None
     try:
-        with contextlib.closing(_open_database(folder / "state.db", location)) as database:
+        with contextlib.closing(_open_database(folder / "state.db", store)) as database:
             try:
                 yield State(database)
             finally:
@@ -73,25 +84,25 @@ def open_state(local_dir: Path, location: str) -> Iterator[State]:
         lock.release()
 
 
-def _open_database(path: Path, location: str) -> sqlite3.Connection:
+def _open_database(path: Path, store: str) -> sqlite3.Connection:
     try:
-        return _prepared(sqlite3.connect(path), location)
+        return _prepared(sqlite3.connect(path), store)
     except sqlite3.DatabaseError:
         log.warning("The sync state %s cannot be read; this is a first sync again", path, exc_info=True)
         path.unlink(missing_ok=True)
-        return _prepared(sqlite3.connect(path), location)
+        return _prepared(sqlite3.connect(path), store)
 
 
-def _prepared(database: sqlite3.Connection, location: str) -> sqlite3.Connection:
+def _prepared(database: sqlite3.Connection, store: str) -> sqlite3.Connection:
     try:
         if database.execute("PRAGMA integrity_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("the integrity check failed")
-        database.execute("CREATE TABLE IF NOT EXISTS about (schema INTEGER, location TEXT)")
-        if database.execute("SELECT * FROM about").fetchall() != [(SCHEMA, location)]:
-            log.info("A first sync with %s", location)
+        database.execute("CREATE TABLE IF NOT EXISTS about (schema INTEGER, store TEXT)")
+        if database.execute("SELECT * FROM about").fetchall() != [(SCHEMA, store)]:
+            log.info("A first sync with the store %s", store)
             database.execute("DELETE FROM about")
             database.execute("DROP TABLE IF EXISTS files")
-            database.execute("INSERT INTO about VALUES (?, ?)", (SCHEMA, location))
+            database.execute("INSERT INTO about VALUES (?, ?)", (SCHEMA, store))
         database.execute(
             "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER,"
             " inode INTEGER, ctime_ns INTEGER, sha256 TEXT, etag TEXT) WITHOUT ROWID"

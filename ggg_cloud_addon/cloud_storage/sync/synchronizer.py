@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -54,13 +55,19 @@ class StorageSynchronizer:
         root = Path(self._config.local_dir)
         if root.exists() and not root.is_dir():
             raise LocalFileError(f'"{root}" is a file; name the folder to sync.')
-        with translated(root):
-            root.mkdir(parents=True, exist_ok=True)
-        with open_state(root, f"{self._provider.location} {self._prefix}") as state:
+        if not self._config.dry_run:
+            self._provider.check()
+            with translated(root):
+                root.mkdir(parents=True, exist_ok=True)
+        store = f"{self._provider.identity} {self._prefix}"
+        with open_state(root, store, read_only=self._config.dry_run) as state:
             say(f"Looking at {root} and {self._provider.location}")
             base = {path: file for path, file in state.load().items() if self._config.takes(path)}
             remote = scan_remote(self._provider, self._prefix, self._config)
             local = scan_local(self._config, base)
+            for path in local.keys() & base.keys():
+                if local[path].sha256 == base[path].sha256 and local[path].fingerprint != base[path].fingerprint:
+                    state.remember(path, replace(base[path], fingerprint=local[path].fingerprint))
             compare_contents(local, remote, base, self._provider, self._prefix, root)
             plan = make_plan(local, remote, base, self._config)
             result = SyncResult(plan, dry_run=self._config.dry_run)

@@ -250,6 +250,24 @@ def test_a_metre_stays_a_metre(tmp_path):
     assert accessor["min"] == [-1, -1, -1]
 
 
+@pytest.mark.parametrize("suffix", [".fbx", ".gltf", ".glb"])
+def test_a_scene_in_centimetres_gives_and_takes_metres(suffix, tmp_path):
+    path = tmp_path / f"cube{suffix}"
+    cube = add_mesh("Cube", size=2)
+    export_component(path, [cube], name="Cube")
+    reset()
+    bpy.context.scene.unit_settings.scale_length = 0.01
+    objects = load(path)
+    assert corners(objects) == [pytest.approx(side, rel=1e-4) for side in (-100, -100, -100, 100, 100, 100)]
+    if suffix == ".fbx":
+        export_component(path, objects, name="Cube")
+        reset()
+        assert corners(load(path)) == [pytest.approx(side, rel=1e-4) for side in (-1, -1, -1, 1, 1, 1)]
+    else:
+        with pytest.raises(SceneError, match="glTF is in metres"):
+            export_component(path, objects, name="Cube")
+
+
 def test_gltf_is_one_file(tmp_path):
     cube = add_mesh("Cube")
     add_material(cube)

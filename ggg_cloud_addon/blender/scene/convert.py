@@ -28,12 +28,13 @@ def convert(source: Path, target: Path) -> None:
     Lengths are those of the current scene's units. Takes the time of a Blender's start, one or two seconds.
     Raises SceneError when Blender cannot, in its own words.
     """
-    units = bpy.context.scene.unit_settings
+    scene = bpy.context.scene
+    assert scene is not None
     job = {
         "source": str(source),
         "target": str(target),
-        "unit_system": units.system,
-        "unit_scale": units.scale_length,
+        "unit_system": scene.unit_settings.system,
+        "unit_scale": scene.unit_settings.scale_length,
         # Drivers that run here run there: without them the objects have other shapes.
         "use_scripts": not bpy.app.autoexec_fail,
     }

@@ -40,6 +40,13 @@ def main() -> None:
 def _export(source: Path, target: Path, *, use_scripts: bool) -> None:
     bpy.ops.wm.open_mainfile(filepath=str(source), load_ui=False, use_scripts=use_scripts)
     scene, layer = bpy.context.scene, bpy.context.view_layer
+    assert scene is not None
+    assert layer is not None
+    if target.suffix in (".gltf", ".glb") and abs(scene.unit_settings.scale_length - 1) > 1e-6:
+        raise _ConvertError(
+            f"glTF is in metres, and Blender's exporter ignores the unit scale {scene.unit_settings.scale_length:g}"
+            " of this scene: set it to 1, or push a .blend or .fbx"
+        )
     chosen = list(scene.objects)
     for obj in chosen:
         obj.hide_viewport = obj.hide_select = False  # Blender neither selects nor evaluates what is hidden
@@ -58,10 +65,13 @@ def _export(source: Path, target: Path, *, use_scripts: bool) -> None:
 def _import(source: Path, target: Path, unit_system: str, unit_scale: float) -> None:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
+    assert scene is not None
     scene.unit_settings.system, scene.unit_settings.scale_length = unit_system, unit_scale
     if source.suffix.lower() == ".stl" and not _is_whole_stl(source):
         raise _ConvertError(f"“{source.name}” cannot be opened: it is not STL, or its end is missing")
     operator, options = _IMPORTERS[source.suffix.lower()]
+    if operator is _FBX_IMPORT:
+        options = {"global_scale": 1 / unit_scale}  # unlike the others, it does not look at the scene
     _run(operator, f"“{source.name}” cannot be opened", filepath=str(source), **options)
     # An action that nothing uses is another take of what came.
     bpy.data.libraries.write(str(target), {scene, *bpy.data.actions}, path_remap="ABSOLUTE")
@@ -82,7 +92,7 @@ def _is_whole_stl(path: Path) -> bool:
         return header.lstrip().lower().startswith(b"solid") and b"endsolid" in file.read().lower()
 
 
-def _run(operator: Callable[..., set[str]], failure: str, **options: object) -> None:
+def _run(operator: Any, failure: str, **options: object) -> None:  # the stubs take operators for classes
     try:
         result = operator(**options)
     except RuntimeError as error:
@@ -142,14 +152,15 @@ def _gltf(path: Path) -> None:
 
 _EXPORTERS: dict[str, Callable[[Path], None]] = {".fbx": _fbx, ".stl": _stl, ".gltf": _gltf, ".glb": _glb}
 
-# Without `disable_bone_shape`, the importer adds a sphere of its own as the shape of the bones.
-_GLTF_IMPORTER = bpy.ops.import_scene.gltf, {"disable_bone_shape": True}
-_IMPORTERS: dict[str, tuple[Callable[..., set[str]], dict[str, Any]]] = {
-    # The newer importer, which also reads FBX as text, is not in 4.2.
-    ".fbx": (bpy.ops.wm.fbx_import if "fbx_import" in dir(bpy.ops.wm) else bpy.ops.import_scene.fbx, {}),
+# The newer importer, which also reads FBX as text, is not in 4.2.
+_FBX_IMPORT = bpy.ops.wm.fbx_import if "fbx_import" in dir(bpy.ops.wm) else None
+# Without the option, the importer adds a sphere of its own as the shape of the bones.
+_GLTF: tuple[Any, dict[str, Any]] = (bpy.ops.import_scene.gltf, {"disable_bone_shape": True})
+_IMPORTERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    ".fbx": (_FBX_IMPORT or bpy.ops.import_scene.fbx, {}),
     ".stl": (bpy.ops.wm.stl_import, {}),
-    ".gltf": _GLTF_IMPORTER,
-    ".glb": _GLTF_IMPORTER,
+    ".gltf": _GLTF,
+    ".glb": _GLTF,
 }
 
 

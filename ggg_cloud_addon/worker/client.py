@@ -1,6 +1,7 @@
 """Blender's side of the worker: starts it late, gives it jobs, and knows how they go. No job is ever waited for here
 unless the caller asks to."""
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -29,6 +30,8 @@ class Job:
         """Bytes moved so far."""
         self.total = 0
         """Bytes in all; 0 while nothing is known."""
+        self.cancelled = False
+        """Whether :meth:`cancel` was called, so that its failing is no fault."""
         self.request = request
         self._client = client
         self._ended = threading.Event()
@@ -52,7 +55,8 @@ class Job:
         return self._value
 
     def cancel(self) -> None:
-        """Ask the worker to stop it; it then ends with a JobError."""
+        """Ask the worker to stop it; unless that comes too late, it then ends with a JobError."""
+        self.cancelled = True
         self._client.send(Request(self.request.id, "cancel"))
 
     def end(self, *, value: Any = None, error: str | None = None) -> None:
@@ -76,7 +80,11 @@ class WorkerClient:
         self._writing = threading.Lock()
 
     def submit(self, verb: str, config: dict[str, Any], **arguments: Any) -> Job:
-        """Give the worker a job (see :class:`.messages.Request`) and return at once."""
+        """Give the worker a job (see :class:`.messages.Request`) and return at once.
+
+        Raises:
+            JobError: the worker cannot be started.
+        """
         if self._process is None or self._process.poll() is not None:
             self._start()
         job = Job(self, Request(next(self._ids), verb, config, arguments))
@@ -93,7 +101,9 @@ class WorkerClient:
             try:
                 process.stdin.write(encode(request))
                 process.stdin.flush()
-            except (BrokenPipeError, ValueError):
+            except (OSError, ValueError):
+                with contextlib.suppress(OSError):
+                    process.stdin.close()  # with what it could not write
                 job = self._jobs.pop(request.id, None)
                 if job is not None:
                     job.end(error="The worker beside Blender stopped; try again to restart it.")
@@ -105,7 +115,8 @@ class WorkerClient:
             return
         with self._writing:
             assert process.stdin is not None
-            process.stdin.close()
+            with contextlib.suppress(OSError):  # it died with a message on the way
+                process.stdin.close()
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -118,14 +129,18 @@ class WorkerClient:
         if self._reader is not None:
             self._reader.join()  # so that it ends the former worker's jobs only
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - the reading thread closes it
-        self._process = subprocess.Popen(
-            [*self._python, str(Path(__file__).with_name("__main__.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,  # Ctrl-C in Blender's terminal is Blender's to handle
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        try:
+            self._process = subprocess.Popen(
+                [*self._python, str(Path(__file__).with_name("__main__.py"))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C in Blender's terminal is Blender's to handle
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            errors.close()
+            raise JobError(f"The worker beside Blender cannot be started: {error}.") from error
         settings = {"sys_path": sys.path, "log_folder": str(self._log_folder) if self._log_folder else None}
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(settings).encode() + b"\n")
@@ -135,23 +150,31 @@ class WorkerClient:
     def _read(self, process: subprocess.Popen[bytes], errors: Any) -> None:
         """Hand the worker's messages to their jobs; when it ends, end what it has not ended."""
         assert process.stdout is not None
-        for line in process.stdout:
-            message = decode(line)
-            job = self._jobs.get(message.id)
-            if job is None:
-                continue
-            if isinstance(message, Progress):
-                job.done, job.total = message.done, message.total
-            elif isinstance(message, Finished):
-                del self._jobs[message.id]
-                job.end(value=message.value)
-            elif isinstance(message, Failed):
-                del self._jobs[message.id]
-                job.end(error=message.sentence)
+        with process.stdout:
+            for line in process.stdout:
+                self._take(line)
         code = process.wait()
         with errors:
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines()
         why = f": {said[-1]}" if said else ""
-        for job in [self._jobs.pop(each) for each in list(self._jobs)]:
+        for job in list(self._jobs.values()):
+            self._jobs.pop(job.request.id, None)
             job.end(error=f"The worker beside Blender stopped (exit code {code}){why}; try again to restart it.")
+
+    def _take(self, line: bytes) -> None:
+        try:
+            message = decode(line)
+        except ValueError:  # the last line of a worker that was killed while it wrote
+            return
+        job = self._jobs.get(message.id)
+        if job is None:
+            return
+        if isinstance(message, Progress):
+            job.done, job.total = message.done, message.total
+        elif isinstance(message, Finished | Failed):
+            self._jobs.pop(message.id, None)
+            if isinstance(message, Finished):
+                job.end(value=message.value)
+            else:
+                job.end(error=message.sentence)

@@ -63,6 +63,9 @@ def decode(line: bytes) -> Message:
     """
     try:
         values = json.loads(line)
-        return _KINDS[values.pop("kind")](**values)
-    except (KeyError, TypeError, AttributeError) as error:
+        message = _KINDS[values.pop("kind")](**values)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"Not a message: {line[:100]!r}") from error
+    if type(message.id) is not int:
+        raise ValueError(f"A message without a job: {line[:100]!r}")
+    return message

@@ -1,5 +1,6 @@
 """The worker's own side: reads requests, runs each as a job of the engine, says how it goes."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..cloud_storage import CloudStorageConfig, CloudStorageManager, ComponentInfo, StorageError
-from ..cloud_storage.errors import CancelledError
+from ..cloud_storage.errors import CancelledError, LocalFileError
 from ..cloud_storage.log import default_log_folder, start_log
 from .messages import Failed, Finished, Message, Progress, Request, decode, encode
 
@@ -21,25 +22,35 @@ log = logging.getLogger(__name__)
 JOBS_AT_ONCE = 4
 PROGRESS_SECONDS = 0.05
 """At most so often Blender hears of one job's bytes."""
+LAST_SECONDS = 2
+"""So long the jobs may take to end when Blender is gone; a store that does not answer keeps no process alive."""
 
 
 def serve(log_folder: str | None) -> None:
     """Serve the requests on stdin until it closes, which is also what the death of Blender does."""
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no message
-    start_log(Path(log_folder) if log_folder else default_log_folder())
+    with contextlib.suppress(LocalFileError):  # a log that cannot be written is no reason not to work
+        start_log(Path(log_folder) if log_folder else default_log_folder())
     server = _Server(replies)
-    with ThreadPoolExecutor(JOBS_AT_ONCE) as pool:
-        for line in sys.stdin.buffer:
+    pool = ThreadPoolExecutor(JOBS_AT_ONCE)
+    for line in sys.stdin.buffer:
+        try:
             request = decode(line)
-            if not isinstance(request, Request):
-                log.error("Not a request: %r", line)
-            elif request.verb == "cancel":
-                server.cancelled.add(request.id)
-            else:
-                pool.submit(server.run, request)
-        server.closed.set()
-        pool.shutdown(cancel_futures=True)
+        except ValueError:
+            log.exception("A line that Blender did not mean")
+            continue
+        if not isinstance(request, Request):
+            log.error("Not a request: %r", request)
+        elif request.verb == "cancel":
+            server.cancelled.add(request.id)
+        else:
+            pool.submit(server.run, request)
+    server.closed.set()
+    end = threading.Timer(LAST_SECONDS, os._exit, (1,))
+    end.daemon = True
+    end.start()
+    pool.shutdown(cancel_futures=True)
 
 
 class _Server:
@@ -64,6 +75,7 @@ class _Server:
         self._say(reply)
 
     def _answer(self, request: Request) -> Any:
+        self._stop_if_cancelled(request.id)  # while it stood in line
         manager = CloudStorageManager(CloudStorageConfig.from_dict(request.config))
         verbs: dict[str, Callable[..., Any]] = {
             "upload": self._upload,
@@ -89,14 +101,17 @@ class _Server:
 
         def progress(done: int, total: int) -> None:
             nonlocal said
-            if job in self.cancelled or self.closed.is_set():
-                raise CancelledError("It was cancelled; nothing was changed.")
+            self._stop_if_cancelled(job)
             now = time.monotonic()
             if now - said >= PROGRESS_SECONDS:
                 said = now
                 self._say(Progress(job, done, total))
 
         return progress
+
+    def _stop_if_cancelled(self, job: int) -> None:
+        if job in self.cancelled or self.closed.is_set():
+            raise CancelledError("It was cancelled; nothing was changed.")
 
     def _say(self, message: Message) -> None:
         with self._writing:

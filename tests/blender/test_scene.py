@@ -503,6 +503,37 @@ def test_animation_comes_along(suffix, tmp_path):
     assert cube.matrix_world.translation.x == pytest.approx(5.0)
 
 
+def test_the_takes_of_an_fbx_come_along(tmp_path):
+    cube = add_mesh("Cube")
+    for take, height in (("Jump", 5.0), ("Fall", -5.0)):
+        cube.animation_data_create().action = bpy.data.actions.new(take)
+        for frame, z in ((1, 0.0), (20, height)):
+            cube.location.z = z
+            cube.keyframe_insert("location", frame=frame)
+        bpy.data.actions[take].use_fake_user = True
+        strip = cube.animation_data.nla_tracks.new().strips.new(take, 1, bpy.data.actions[take])
+        strip.name = take
+    cube.animation_data.action = None
+    export_component(tmp_path / "cube.fbx", [cube], name="Cube")
+    reset()
+    load(tmp_path / "cube.fbx")
+    assert any("Jump" in action.name for action in bpy.data.actions)
+    assert any("Fall" in action.name for action in bpy.data.actions)
+
+
+@pytest.mark.parametrize("suffix", EXCHANGE_FORMATS)
+def test_drivers_in_python_have_their_effect(suffix, tmp_path):
+    cube = add_mesh("Cube")
+    curve = cube.modifiers.new("Array", "ARRAY").driver_add("count")
+    curve.driver.expression = "len('four')"
+    bpy.context.view_layer.update()
+    expected = bounds([cube])
+    assert corners([cube])[3] == 7
+    export_component(tmp_path / f"cube{suffix}", [cube], name="Cube")
+    reset()
+    assert corners(load(tmp_path / f"cube{suffix}")) == expected
+
+
 @functools.cache
 def whole(suffix):
     """Return the bytes of an ordinary file."""

@@ -61,4 +61,4 @@ def _blender() -> list[str]:
     """Return the command that runs a Python script in this version of Blender, up to the script."""
     if bpy.app.binary_path:
         return [bpy.app.binary_path, "--background", "--factory-startup", "--python"]
-    return [sys.executable]  # Blender as a Python module
+    return [sys.executable, "-P"]  # Blender as a Python module; this folder's names stay out of its sys.path

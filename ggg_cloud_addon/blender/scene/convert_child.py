@@ -66,7 +66,8 @@ def _import(source: Path, target: Path, unit_system: str, unit_scale: float) -> 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     assert scene is not None
-    scene.unit_settings.system, scene.unit_settings.scale_length = unit_system, unit_scale
+    scene.unit_settings.system = unit_system  # type: ignore[assignment]  # another scene's, so a legal one
+    scene.unit_settings.scale_length = unit_scale
     if source.suffix.lower() == ".stl" and not _is_whole_stl(source):
         raise _ConvertError(f"“{source.name}” cannot be opened: it is not STL, or its end is missing")
     operator, options = _IMPORTERS[source.suffix.lower()]
@@ -152,8 +153,9 @@ def _gltf(path: Path) -> None:
 
 _EXPORTERS: dict[str, Callable[[Path], None]] = {".fbx": _fbx, ".stl": _stl, ".gltf": _gltf, ".glb": _glb}
 
-# The newer importer, which also reads FBX as text, is not in 4.2.
-_FBX_IMPORT = bpy.ops.wm.fbx_import if "fbx_import" in dir(bpy.ops.wm) else None
+# The newer importer, which also reads FBX as text, is neither in 4.2 nor in its stubs.
+_WM: Any = bpy.ops.wm
+_FBX_IMPORT = _WM.fbx_import if "fbx_import" in dir(_WM) else None
 # Without the option, the importer adds a sphere of its own as the shape of the bones.
 _GLTF: tuple[Any, dict[str, Any]] = (bpy.ops.import_scene.gltf, {"disable_bone_shape": True})
 _IMPORTERS: dict[str, tuple[Any, dict[str, Any]]] = {

@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import bpy
 from bpy.types import ID, Action, Collection, Context, Object, Scene
@@ -40,23 +41,26 @@ def load_component(path: Path, name: str, *, context: Context, link: bool = Fals
         if not collection.all_objects:
             raise SceneError(f"“{path.name}” holds no objects")
         _remove_unused(before, collection)
-    collection.name = name  # what came with the file and had that name may be gone now
-    _show(collection, context)
+        collection.name = name  # what came with the file and had that name may be gone now
+        _show(collection, context)
     return list(collection.all_objects)
 
 
-def _all_datablocks() -> set[ID]:
-    return set(bpy.data.user_map())
+def _users() -> dict[ID, set[ID]]:
+    """Return every datablock of the open file with those that use it."""
+    data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
+    users: dict[ID, set[ID]] = data.user_map()
+    return users
 
 
 @contextlib.contextmanager
 def _all_or_nothing() -> Iterator[set[ID]]:
     """Give the datablocks of before; when the block fails, remove all that came since."""
-    before = _all_datablocks()
+    before = set(_users())
     try:
         yield before
     except BaseException:
-        bpy.data.batch_remove(_all_datablocks() - before)
+        bpy.data.batch_remove(_users().keys() - before)
         raise
 
 
@@ -93,18 +97,17 @@ def _fill(collection: Collection, children: list[Collection], objects: list[Obje
     if len(children) == 1 and not objects:
         # A pushed file holds one collection, the component itself.
         children, objects = list(children[0].children), list(children[0].objects)
-    for child in children:
-        if child not in collection.children.values():
-            collection.children.link(child)
-    for obj in objects:
-        if obj not in collection.objects.values():
-            collection.objects.link(obj)
+    # Two scenes may share both.
+    for child in set(children) - set(collection.children):
+        collection.children.link(child)
+    for obj in set(objects) - set(collection.objects):
+        collection.objects.link(obj)
 
 
 def _remove_unused(before: set[ID], collection: Collection) -> None:
     """Remove what came along and no object needs: worlds, brushes, the scenes' own collections."""
     needs: dict[ID, set[ID]] = {}
-    for datablock, users in bpy.data.user_map().items():
+    for datablock, users in _users().items():
         for user in users:
             needs.setdefault(user, set()).add(datablock)
     reached: set[ID] = {collection}
@@ -114,7 +117,7 @@ def _remove_unused(before: set[ID], collection: Collection) -> None:
         reached |= fresh
         ahead += fresh
     reached |= {datablock.library for datablock in reached if datablock.library}
-    new = _all_datablocks() - before - reached
+    new = _users().keys() - before - reached
     bpy.data.batch_remove({datablock for datablock in new if not isinstance(datablock, Action)})
 
 
@@ -132,7 +135,7 @@ def _show(collection: Collection, context: Context) -> None:
     layer.update()
     for obj in list(layer.objects.selected):
         obj.select_set(False, view_layer=layer)
-    loaded = [obj for obj in collection.all_objects if obj in layer.objects.values()]
+    loaded = set(collection.all_objects) & set(layer.objects)
     for obj in loaded:
         obj.select_set(True, view_layer=layer)
-    layer.objects.active = next((obj for obj in loaded if obj.parent not in loaded), None)
+    layer.objects.active = next((obj for obj in layer.objects if obj in loaded and obj.parent not in loaded), None)

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -86,9 +86,20 @@ class FaultyProvider:
         on_bytes: OnBytes | None = None,
     ) -> ObjectInfo:
         """See :meth:`~.base.Provider.put`."""
-        return self._call(
-            lambda: self.inner.put(key, source, condition=condition, metadata=metadata, on_bytes=on_bytes)
-        )
+        fault = self._fault(("before", "middle", "after"))
+
+        def cut(count: int) -> None:
+            if on_bytes is not None:
+                on_bytes(count)
+            raise _broken()
+
+        if fault == "before":
+            raise _broken()
+        report = cut if fault == "middle" else on_bytes
+        info = self.inner.put(key, source, condition=condition, metadata=metadata, on_bytes=report)
+        if fault is not None:
+            raise _broken()
+        return info
 
     def copy(self, key: str, target: str, *, version_id: str | None = None, condition: Condition = None) -> ObjectInfo:
         """See :meth:`~.base.Provider.copy`."""
@@ -102,12 +113,12 @@ class FaultyProvider:
         """See :meth:`~.base.Provider.versions`."""
         return self._call(lambda: self.inner.versions(key))
 
-    def _fault(self) -> str | None:
+    def _fault(self, kinds: Sequence[str] = ("before", "after")) -> str | None:
         time.sleep(self.latency)
         with self._lock:
             if self._random.random() >= self.error_rate:
                 return None
-            return self._random.choice(("before", "after"))
+            return self._random.choice(kinds)
 
     def _call(self, request: Callable[[], Answer]) -> Answer:
         fault = self._fault()

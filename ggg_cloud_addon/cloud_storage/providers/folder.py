@@ -17,6 +17,7 @@ import hashlib
 import os
 import stat as kinds
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -99,7 +100,9 @@ class FolderProvider:
     def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """Everything the record and the file say."""
         with self._translated(key):
-            return self._locate(key, version_id)[1]
+            _, entry, is_recorded = self._locate(key, version_id)
+        # A file that was changed by hand has to have its SHA-256, for a get to check, but perhaps it has not.
+        return _object_info(key, entry if is_recorded else replace(entry, sha256=None))
 
     @contextlib.contextmanager
     def get(
@@ -141,7 +144,8 @@ class FolderProvider:
     def copy(self, key: str, target: str, *, version_id: str | None = None, condition: Condition = None) -> ObjectInfo:
         """Put the file, or the version of it, under the target's key."""
         with self._translated(key):
-            path, info = self._locate(key, version_id)
+            path, entry, _ = self._locate(key, version_id)
+            info = _object_info(key, entry)
             return self.put(target, _CheckedSource(path, info), condition=condition, metadata=info.metadata)
 
     def delete(self, key: str, *, condition: Condition = None) -> None:
@@ -152,10 +156,12 @@ class FolderProvider:
             _hold(condition, stat, key)
             if stat is None:
                 raise _not_found(key)
-            self._records.write(self._records.read(key).with_file(stat))
-            # Not a rename: where a crashed put has linked the two already, a rename would do nothing (POSIX).
-            link_or_copy(path, self._records.version_path(key, etag_of(stat)), self._records.tmp())
-            path.unlink()
+            self._records.write(self._records.with_file(self._records.read(key), stat))
+            kept = self._records.version_path(key, etag_of(stat))
+            if kept.exists():  # a put that crashed has linked it already, and then a rename does nothing (POSIX)
+                path.unlink()
+            else:
+                os.replace(path, kept)
             for parent in path.relative_to(self.root).parents[:-1]:
                 try:
                     (self.root / parent).rmdir()
@@ -170,7 +176,7 @@ class FolderProvider:
             record = self._records.read(key)
             current = etag_of(stat) if stat else None
             if stat is not None:
-                record = record.with_file(stat)
+                record = self._records.with_file(record, stat)
             found = tuple(
                 ObjectVersion(key, entry.etag, entry.size, entry.modified, is_current=entry.etag == current)
                 for entry in record.entries
@@ -187,30 +193,31 @@ class FolderProvider:
             raise InvalidIdError(f'"{key}" lies behind a link that leads out of the store; use another ID.')
         return path
 
-    def _locate(self, key: str, version_id: str | None) -> tuple[Path, ObjectInfo]:
-        """The file of an object or of a version, and what is known of it."""
+    def _locate(self, key: str, version_id: str | None) -> tuple[Path, Entry, bool]:
+        """The file of an object or of a version, its entry, and whether a record has exactly this entry."""
         path = self._path(key)
         stat = _file_stat(path)
         if stat is None and version_id is None:
             raise _not_found(key)
         record = self._records.read(key)
         if stat is not None and version_id in (None, etag_of(stat)):
-            return path, _object_info(key, record.entry_of(stat))
-        entry = record.find(version_id)
-        if entry is not None:
-            path = self._records.version_path(key, entry.etag)
-        if entry is None or not path.exists():
+            entry = self._records.entry_of(record, stat)
+            return path, entry, entry in record.entries
+        version = record.find(version_id)
+        if version is not None:
+            path = self._records.version_path(key, version.etag)
+        if version is None or not path.exists():
             raise ObjectNotFoundError(f'"{key}" has no version "{version_id}"; list its versions.')
-        return path, _object_info(key, entry)
+        return path, version, True
 
     def _open(self, key: str, version_id: str | None) -> tuple[BinaryIO, ObjectInfo]:
         """The file, and what is known of exactly this file: looked up again if it was replaced in between."""
         while True:
-            path, info = self._locate(key, version_id)
+            path, entry, _ = self._locate(key, version_id)
             with contextlib.suppress(FileNotFoundError):
                 stream = path.open("rb")
-                if path != self._path(key) or etag_of(os.fstat(stream.fileno())) == info.etag:
-                    return stream, info
+                if path != self._path(key) or etag_of(os.fstat(stream.fileno())) == entry.etag:
+                    return stream, _object_info(key, entry)
                 stream.close()
 
     def _commit(
@@ -230,10 +237,10 @@ class FolderProvider:
             raise UnsupportedError(f'"{key}" cannot be stored: a folder has that name; choose another ID.')
         record = self._records.read(key)
         if stat is not None:
-            record = record.with_file(stat)
+            record = self._records.with_file(record, stat)
             link_or_copy(path, self._records.version_path(key, etag_of(stat)), self._records.tmp())
         etag = _make_unique(part, record)
-        created = record.entry_of(stat).created if stat else etag_time(etag).isoformat()
+        created = self._records.entry_of(record, stat).created if stat else etag_time(etag).isoformat()
         entry = Entry(etag, sha256, created, metadata)
         kept = tuple(old for old in record.entries if self._records.version_path(key, old.etag).exists())
         self._records.write(Record(key, (entry, *kept)))

@@ -53,32 +53,6 @@ class Record:
         """The version with this ETag."""
         return next((entry for entry in self.entries if entry.etag == etag), None)
 
-    def entry_of(self, stat: os.stat_result) -> Entry:
-        """The entry of the file that lies there now.
-
-        A file that no put made is a new one without a SHA-256, or it lies where a put's file lay. That one still
-        has to have the SHA-256 that was stored: so a copy of the whole store (other mtimes, same bytes) is good,
-        and what was damaged or edited in place is not passed on as if it were what somebody pushed.
-        """
-        etag = etag_of(stat)
-        known = self.find(etag)
-        if known is not None:
-            return known
-        if not self.entries:
-            return Entry(etag, None, etag_time(etag).isoformat())
-        last = self.entries[0]
-        return Entry(etag, last.sha256, last.created, last.metadata)
-
-    def with_file(self, stat: os.stat_result) -> "Record":
-        """The record with an entry for the file that lies there, before that file is replaced or deleted.
-
-        What no put made gets one without a SHA-256, so that it can be had back as the version it becomes.
-        """
-        etag = etag_of(stat)
-        if self.find(etag):
-            return self
-        return Record(self.key, (Entry(etag, None, self.entry_of(stat).created), *self.entries))
-
 
 def etag_of(stat: os.stat_result) -> str:
     """The ETag of a file: any change shows in it, and a listing needs no record to tell it."""
@@ -151,6 +125,35 @@ class Records:
             return _load(self._home(key) / "record.json")
         except FileNotFoundError:
             return Record(key)
+
+    def entry_of(self, record: Record, stat: os.stat_result) -> Entry:
+        """The entry of the file that lies there now.
+
+        A file that no put made is a new one without a SHA-256, or it lies where a put's file lay until it was changed
+        by hand. That one still has to have the SHA-256 that was stored: so a copy of the whole store (other mtimes,
+        same bytes) is good, and what was damaged or edited in place is not passed on as if it were what somebody
+        pushed.
+        """
+        etag = etag_of(stat)
+        known = record.find(etag)
+        if known is not None:
+            return known
+        last = record.entries[0] if record.entries else None
+        if (
+            last is None or self.version_path(record.key, last.etag).exists()
+        ):  # replaced or deleted: nothing to do with it
+            return Entry(etag, None, etag_time(etag).isoformat())
+        return Entry(etag, last.sha256, last.created, last.metadata)
+
+    def with_file(self, record: Record, stat: os.stat_result) -> Record:
+        """The record with an entry for the file that lies there, before that file is replaced or deleted.
+
+        What no put made gets one without a SHA-256, so that it can be had back as the version it becomes.
+        """
+        etag = etag_of(stat)
+        if record.find(etag):
+            return record
+        return Record(record.key, (Entry(etag, None, self.entry_of(record, stat).created), *record.entries))
 
     def write(self, record: Record) -> None:
         """Replace the record, whole."""

@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -64,13 +63,17 @@ class Applier:
         self._state.remember(path, BaseFile(Fingerprint.of(source.stat), info.sha256, info.etag))
 
     def _download(self, path: str) -> None:
+        self._fetch(path, keep_as=self._trash / path)
+
+    def _fetch(self, path: str, *, keep_as: Path) -> None:
+        """Put the remote content into the file's place, which is kept under another name."""
         target = self._target(path)
         arrived: list[Fingerprint] = []
 
         def keep_what_is_there(part: Path) -> None:
             self._look_again(path)
             if path in self._local:
-                link_or_copy(target, self._trash / path, self._trash.parent)
+                link_or_copy(target, keep_as, self._trash.parent)
             # Of the part, not of the target after the move: that may be edited by then.
             arrived.append(Fingerprint.of(part.stat(), moved=True))
 
@@ -92,20 +95,14 @@ class Applier:
         self._state.forget(path)
 
     def _delete_local(self, path: str) -> None:
+        (self._trash / path).parent.mkdir(parents=True, exist_ok=True)
         self._look_again(path)
-        link_or_copy(self._target(path), self._trash / path, self._trash.parent)
-        self._target(path).unlink()
+        os.replace(self._target(path), self._trash / path)
         self._state.forget(path)
 
     def _keep_both(self, path: str) -> None:
-        self._look_again(path)
         copy = self._name_conflict_copy(path)
-        link_or_copy(self._target(path), self._target(copy), self._trash.parent)
-        # The link gave the file a new ctime.
-        seen = Fingerprint.of(self._target(path).lstat())
-        if replace(self._local[path].fingerprint, ctime_ns=None).holds(seen):
-            self._local[path] = replace(self._local[path], fingerprint=seen)
-        self._download(path)
+        self._fetch(path, keep_as=self._target(copy))
         self._send(copy, IfAbsent())
 
     def _remember(self, path: str) -> None:

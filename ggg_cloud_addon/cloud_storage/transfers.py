@@ -38,12 +38,14 @@ def download_file(
     if_match: str | None = None,
     overwrite: bool = True,
     progress: Progress | None = None,
+    tmp: Path | None = None,
     before_replace: Callable[[Path], None] | None = None,
 ) -> ObjectInfo:
-    """Fetch an object into ``target``, by way of a temporary file beside it; the answer has its SHA-256.
+    """Fetch an object into ``target``, by way of a temporary file; the answer has its SHA-256.
 
     Args:
         overwrite: whether a target with other content may be replaced.
+        tmp: a folder on the target's file system for the temporary file, instead of the target's own.
         before_replace: called with the file that holds the checked content, right before it takes the target's
             place; what it raises leaves the target as it is.
 
@@ -56,8 +58,9 @@ def download_file(
         if target.is_dir():
             raise LocalFileError(f'"{target}" is a directory; name the file to write.')
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep_once(target.parent)
-        with part_file(target.parent, target.name) as part:
+        folder = tmp or target.parent
+        _sweep_once(folder)
+        with part_file(folder, target.name) as part:
             digest = hashlib.sha256()
             arrived = 0
             with (

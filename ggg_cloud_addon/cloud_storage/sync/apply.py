@@ -14,7 +14,7 @@ from ..providers.base import IfAbsent, IfMatch, Provider
 from ..transfers import download_file
 from .plan import Action, Kind
 from .scan import BaseFile, Fingerprint, Local, Remote
-from .state import STATE_FOLDER, State
+from .state import STATE_FOLDER, TMP_FOLDER, State
 
 
 class Applier:
@@ -28,6 +28,7 @@ class Applier:
         self._local = local
         self._remote = remote
         self._state = state
+        self._tmp = root / TMP_FOLDER
         self._trash = root / STATE_FOLDER / "trash" / datetime.now().strftime("%Y-%m-%d %H-%M-%S.%f")
 
     def apply(self, action: Action) -> None:
@@ -73,7 +74,7 @@ class Applier:
         def keep_what_is_there(part: Path) -> None:
             self._look_again(path)
             if path in self._local:
-                link_or_copy(target, keep_as, self._trash.parent)
+                link_or_copy(target, keep_as, self._tmp)
             # Of the part, not of the target after the move: that may be edited by then.
             arrived.append(Fingerprint.of(part.stat(), moved=True))
 
@@ -82,6 +83,7 @@ class Applier:
             self._prefix + path,
             target,
             if_match=self._remote[path].etag,
+            tmp=self._tmp,
             before_replace=keep_what_is_there,
         )
         assert info.sha256 is not None
@@ -128,7 +130,7 @@ class Applier:
 
     def _fetch_to_trash(self, path: str, etag: str) -> None:
         """Keep content that the store, having no versions, would lose."""
-        download_file(self._provider, self._prefix + path, self._trash / path, if_match=etag)
+        download_file(self._provider, self._prefix + path, self._trash / path, if_match=etag, tmp=self._tmp)
 
     def _name_conflict_copy(self, path: str) -> str:
         """``arm (conflict, HOST, 2026-11-22 14-05).blend``, numbered if that is taken on either side."""

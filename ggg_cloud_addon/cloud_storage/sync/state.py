@@ -11,12 +11,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import LocalFileError
-from ..files import translated
+from ..files import sweep_parts, translated
 from .scan import Base, BaseFile, Fingerprint
 
 log = logging.getLogger(__name__)
 
 STATE_FOLDER = ".ggg_cloud"
+TMP_FOLDER = f"{STATE_FOLDER}/tmp"
+"""Where downloads arrive; each sync sweeps what a killed one left there."""
 SCHEMA = 1
 """Written into the database; another one's state counts as lost."""
 
@@ -75,6 +77,9 @@ def open_state(local_dir: Path, store: str, *, read_only: bool = False) -> Itera
         except Timeout:
             raise LocalFileError(f'Another sync of "{local_dir}" is running; wait until it ends.') from None
     try:
+        with translated(folder):
+            (local_dir / TMP_FOLDER).mkdir(exist_ok=True)
+            sweep_parts(local_dir / TMP_FOLDER)
         with contextlib.closing(_open_database(folder / "state.db", store)) as database:
             try:
                 yield State(database)

@@ -20,17 +20,20 @@ def default_log_folder() -> Path:
 def start_log(folder: Path) -> Path:
     """Write this process's log to ``cloud_storage.log`` in ``folder``, 2 MB and three older files at most.
 
-    A library must not do so on its own: the command, the worker and who else owns a process call this.
+    Called again for the same folder it changes nothing. A library must not do so on its own: the command, the worker
+    and who else owns a process call this.
 
     Raises:
         LocalFileError: the folder cannot be written.
     """
-    path = folder / LOG_NAME
+    path = folder.absolute() / LOG_NAME
+    logger = logging.getLogger(__package__)
+    if any(isinstance(each, RotatingFileHandler) and each.baseFilename == str(path) for each in logger.handlers):
+        return path
     with translated(path):
         folder.mkdir(parents=True, exist_ok=True)
         handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=3, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"))
-    logger = logging.getLogger(__package__)
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     return path

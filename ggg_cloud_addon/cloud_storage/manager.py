@@ -190,7 +190,8 @@ class CloudStorageManager:
         Raises:
             InvalidIdError: the ID could not be a file on every system.
         """
-        return self.key_prefix + check_component_id(component_id)
+        check_component_id(component_id)
+        return check_component_id(self.key_prefix + component_id)
 
     @property
     def key_prefix(self) -> str:

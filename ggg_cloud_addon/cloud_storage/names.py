@@ -27,13 +27,13 @@ def check_component_id(component_id: str) -> str:
     """
     if not component_id:
         raise InvalidIdError('The component ID is empty; give it a name such as "arm.blend".')
-    shown = f'The component ID "{component_id}"'
+    shown = f'The component ID "{component_id if component_id.isprintable() else ascii(component_id)[1:-1]}"'
     if component_id.startswith(("/", "\\")):
         raise InvalidIdError(f"{shown} is an absolute path; give the path below the store's prefix.")
     try:
         encoded = component_id.encode()
     except UnicodeEncodeError:
-        raise InvalidIdError(f"The component ID {component_id!a} is not valid Unicode; rename the file.") from None
+        raise InvalidIdError(f"{shown} is not valid Unicode; rename the file.") from None
     if len(encoded) > MAX_KEY_BYTES:
         raise InvalidIdError(
             f'The component ID "{component_id[:40]}..." is longer than {MAX_KEY_BYTES} bytes; shorten it.'

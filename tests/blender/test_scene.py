@@ -521,17 +521,34 @@ def test_the_takes_of_an_fbx_come_along(tmp_path):
     assert any("Fall" in action.name for action in bpy.data.actions)
 
 
-@pytest.mark.parametrize("suffix", EXCHANGE_FORMATS)
-def test_drivers_in_python_have_their_effect(suffix, tmp_path):
+@pytest.mark.parametrize("trusted", [True, False])
+def test_python_in_drivers_runs_where_the_user_lets_it(trusted, tmp_path):
     cube = add_mesh("Cube")
-    curve = cube.modifiers.new("Array", "ARRAY").driver_add("count")
-    curve.driver.expression = "len('four')"
-    bpy.context.view_layer.update()
-    expected = bounds([cube])
-    assert corners([cube])[3] == 7
-    export_component(tmp_path / f"cube{suffix}", [cube], name="Cube")
+    for frame in (1, 20):
+        cube.location.x = frame
+        cube.keyframe_insert("location", frame=frame, index=0)
+    # Not one of the harmless expressions that Blender evaluates even in an untrusted file.
+    cube.driver_add("location", 2).driver.expression = "frame * 4 * bool(bpy.app.version)"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"), use_scripts=trusted)
+    export_component(tmp_path / "cube.glb", [bpy.data.objects["Cube"]], name="Cube")
     reset()
-    assert corners(load(tmp_path / f"cube{suffix}")) == expected
+    (cube,) = load(tmp_path / "cube.glb")
+    bpy.context.scene.frame_set(30)  # after the last key
+    assert cube.matrix_world.translation.z == pytest.approx(80 if trusted else 0)
+
+
+@pytest.mark.parametrize("suffix", EXCHANGE_FORMATS)
+def test_a_crash_in_an_importer_is_an_error(suffix, tmp_path, monkeypatch):
+    path = tmp_path / f"deadly{suffix}"
+    path.touch()
+    script = tmp_path / "crash.py"
+    script.write_text("import os; os.abort()")
+    monkeypatch.setattr("ggg_cloud_addon.blender.scene.convert._SCRIPT", script)
+    before = state()
+    with pytest.raises(SceneError, match=f"“deadly{suffix}” made Blender stop"):
+        load(path)
+    assert state() == before
 
 
 @functools.cache
@@ -569,7 +586,7 @@ def test_a_damaged_file_is_refused_whole(suffix, damage, link, tmp_path):
     ("name", "link", "says"),
     [
         ("gone.blend", False, "cannot be opened"),
-        ("gone.fbx", False, "cannot be opened"),
+        ("gone.stl", False, "cannot be opened"),
         ("a.fbx", True, "cannot be linked"),
         ("a.obj", False, "cannot be brought"),
     ],

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from conformance import BytesSource, ProviderConformance, keys, put, read, sha256
+from conformance import BytesSource, ProviderConformance, keys, put, read
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
 from ggg_cloud_addon.cloud_storage.errors import (
@@ -18,7 +18,6 @@ from ggg_cloud_addon.cloud_storage.errors import (
     ObjectNotFoundError,
     PreconditionFailedError,
     StorageError,
-    StoreUnavailableError,
 )
 from ggg_cloud_addon.cloud_storage.files import part_file
 from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent, IfMatch, Provider
@@ -111,7 +110,6 @@ def test_a_store_restored_from_a_backup_is_good(store: FolderProvider, tmp_path:
     put(store, "arm.blend", b"old")
     put(store, "arm.blend", b"BLENDER")
     os.utime(store.root / "arm.blend", ns=(1_700_000_000_000_000_000, 1_700_000_000_000_000_000))
-    assert store.head("arm.blend").sha256 == sha256(b"BLENDER")
     assert pull(store, "arm.blend", tmp_path / "pulled") == b"BLENDER"
 
 
@@ -195,7 +193,13 @@ def test_a_damaged_record_is_said_and_the_file_stays(store: FolderProvider, dama
     )
     record.write_bytes(damaged)
     assert keys(store) == ["arm.blend", "leg.blend"]
-    for act in (store.head, store.versions, store.delete, lambda key: put(store, key, b"new"), lambda k: read(store, k)):
+    for act in (
+        store.head,
+        store.versions,
+        store.delete,
+        lambda key: put(store, key, b"new"),
+        lambda k: read(store, k),
+    ):
         with pytest.raises(IntegrityError, match=r"record\.json"):
             act("arm.blend")
     assert (store.root / "arm.blend").read_bytes() == b"arm"
@@ -218,8 +222,27 @@ def test_a_file_gone_between_list_and_get_is_not_found(store: FolderProvider, tm
 
 @pytest.mark.parametrize(
     "key",
-    ["../out", "a/../../out", "/out", "", ".", "a//b", "a/", "a\0b", "a\\b", "C:/out", "CON", "aux.blend", "a.", "a "]
-    + [".ggg_store/tmp/x", ".GGG_Store/x", "a/.ggg_cloud/x", "\ud800", "x" * 256],
+    [
+        "../out",
+        "a/../../out",
+        "/out",
+        "",
+        ".",
+        "a//b",
+        "a/",
+        "a\0b",
+        "a\\b",
+        "C:/out",
+        "CON",
+        "aux.blend",
+        "a.",
+        "a ",
+        ".ggg_store/tmp/x",
+        ".GGG_Store/x",
+        "a/.ggg_cloud/x",
+        "\ud800",
+        "x" * 256,
+    ],
 )
 def test_a_key_that_is_no_safe_file_is_refused(store: FolderProvider, tmp_path: Path, key: str) -> None:
     put(store, "arm.blend", b"arm")
@@ -394,7 +417,9 @@ def test_of_two_processes_exactly_one_wins(tmp_path: Path) -> None:
         else:
             won.append(wins.get())
     assert [racer.exitcode for racer in racers] == [0, 0]
-    assert sorted((turn, is_change) for turn, is_change, _ in won) == [(t, c) for t in range(100) for c in (False, True)]
+    assert sorted((turn, is_change) for turn, is_change, _ in won) == [
+        (t, c) for t in range(100) for c in (False, True)
+    ]
     store = FolderProvider(tmp_path / "store")
     assert all(read(store, f"{turn}") == b"%d" % number for turn, is_change, number in won if is_change)
 

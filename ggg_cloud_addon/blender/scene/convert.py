@@ -46,12 +46,14 @@ def convert(source: Path, target: Path) -> None:
             [*_blender(), str(_SCRIPT), "--", str(request)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             check=False,
         )
         if not answer.exists():
-            raise SceneError(f"“{source.name}” made Blender stop (code {done.returncode}): it may be damaged")
+            raise SceneError(
+                f"“{source.name}” made Blender stop (code {done.returncode}): it may be damaged"
+            ) from subprocess.CalledProcessError(done.returncode, done.args, stderr=done.stderr)
         error = json.loads(answer.read_text(encoding="utf-8"))["error"]
     if error:
         raise SceneError(error)

@@ -100,7 +100,8 @@ def _run(operator: Any, failure: str, **options: object) -> None:  # the stubs t
         # An operator written in Python puts its whole traceback first, Blender the caller's place last.
         lines = [line.strip() for line in str(error).splitlines()]
         lines = [line for line in lines if line and not line.startswith("Location:")]
-        raise _ConvertError(f"{failure}: {lines[-1].removeprefix('Error: ')}") from error
+        reason = lines[-1].removeprefix("Error: ") if lines else "Blender gives no reason"
+        raise _ConvertError(f"{failure}: {reason}") from error
     if "FINISHED" not in result:
         raise _ConvertError(f"{failure}: Blender gives no reason")
 

@@ -29,6 +29,8 @@ def load_component(path: Path, name: str, *, context: Context, link: bool = Fals
         raise SceneError(f"“{path.name}” cannot be brought into a scene: Blender does not know its format")
     if link and suffix != ".blend":
         raise SceneError(f"“{path.name}” cannot be linked, only a .blend can: append it instead")
+    if not path.is_file():
+        raise SceneError(f"“{path.name}” cannot be opened: there is no such file")
     with _all_or_nothing() as before:
         collection = bpy.data.collections.new(name)
         if suffix == ".blend":
@@ -41,7 +43,6 @@ def load_component(path: Path, name: str, *, context: Context, link: bool = Fals
         if not collection.all_objects:
             raise SceneError(f"“{path.name}” holds no objects")
         _remove_unused(before, collection)
-        collection.name = name  # what came with the file and had that name may be gone now
         _show(collection, context)
     return list(collection.all_objects)
 
@@ -65,7 +66,6 @@ def _all_or_nothing() -> Iterator[set[ID]]:
 
 
 def _load_blend(path: Path, collection: Collection, *, link: bool = False, actions: bool = False) -> None:
-    before = set(bpy.data.scenes)
     try:
         # The stubs do not know that it is a context manager.
         with bpy.data.libraries.load(str(path), link=link) as (source, wanted):  # type: ignore[attr-defined,func-returns-value]
@@ -88,8 +88,6 @@ def _load_blend(path: Path, collection: Collection, *, link: bool = False, actio
         inside = {obj for parent in collections for obj in parent.objects}
         objects: list[Object] = [obj for obj in wanted.objects if obj and obj not in inside]
         _fill(collection, [child for child in collections if child not in nested], objects)
-    for scene in set(bpy.data.scenes) - before:
-        bpy.data.scenes.remove(scene)
 
 
 def _fill(collection: Collection, children: list[Collection], objects: list[Object]) -> None:
@@ -97,15 +95,17 @@ def _fill(collection: Collection, children: list[Collection], objects: list[Obje
     if len(children) == 1 and not objects:
         # A pushed file holds one collection, the component itself.
         children, objects = list(children[0].children), list(children[0].objects)
-    # Two scenes may share both.
-    for child in set(children) - set(collection.children):
-        collection.children.link(child)
-    for obj in set(objects) - set(collection.objects):
-        collection.objects.link(obj)
+    linked = {*collection.children, *collection.objects}  # two scenes may share them
+    for child in children:
+        if child not in linked:
+            collection.children.link(child)
+    for obj in objects:
+        if obj not in linked:
+            collection.objects.link(obj)
 
 
 def _remove_unused(before: set[ID], collection: Collection) -> None:
-    """Remove what came along and no object needs: worlds, brushes, the scenes' own collections."""
+    """Remove what came along and no object needs: the file's scenes with their worlds, brushes and so on."""
     needs: dict[ID, set[ID]] = {}
     for datablock, users in _users().items():
         for user in users:

@@ -33,7 +33,7 @@ from ..errors import (
     StoreUnavailableError,
     UnsupportedError,
 )
-from ..files import FileSource, flush_to_disk, hash_file, is_full, is_part, link_or_copy, part_file
+from ..files import flush_to_disk, is_full, is_part, link_or_copy, part_file
 from ..names import check_component_id, fold
 from .base import (
     CHUNK,
@@ -129,24 +129,26 @@ class FolderProvider:
         """Write beside, then compare and swap under the key's lock."""
         path = self._path(key)
         with self._translated(key), part_file(self._records.tmp(), "put") as part:
-            digest = hashlib.sha256()
-            with source.open() as reader, part.open("wb") as writer:
-                while chunk := reader.read(CHUNK):
-                    digest.update(chunk)
-                    writer.write(chunk)
-                    if on_bytes is not None:
-                        on_bytes(len(chunk))
-                flush_to_disk(writer)
+            with source.open() as reader:
+                sha256 = _receive(reader, part, source.size, on_bytes)
             source.verify()
             with self._records.lock(key):
-                return self._commit(key, path, part, digest.hexdigest(), dict(metadata or {}), condition)
+                return self._commit(key, path, part, sha256, dict(metadata or {}), condition)
 
     def copy(self, key: str, target: str, *, version_id: str | None = None, condition: Condition = None) -> ObjectInfo:
-        """Put the file, or the version of it, under the target's key."""
-        with self._translated(key):
-            path, entry, _ = self._locate(key, version_id)
-            info = _object_info(key, entry)
-            return self.put(target, _CheckedSource(path, info), condition=condition, metadata=info.metadata)
+        """Copy the file, or the version of it, as a put does; one that is not what was stored is refused."""
+        path = self._path(target)
+        with self._translated(key), part_file(self._records.tmp(), "copy") as part:
+            reader, info = self._open(key, version_id)
+            with reader:
+                sha256 = _receive(reader, part, info.size)
+            if info.sha256 not in (None, sha256):
+                raise IntegrityError(
+                    f'This version of "{key}" is damaged in the store (its SHA-256 differs), so it was not copied; '
+                    "choose another one."
+                )
+            with self._records.lock(target):
+                return self._commit(target, path, part, sha256, info.metadata, condition)
 
     def delete(self, key: str, *, condition: Condition = None) -> None:
         """Move the content to the versions, and prune the folders that this leaves empty."""
@@ -325,20 +327,19 @@ class _FileDownload:
             yield chunk
 
 
-class _CheckedSource(FileSource):
-    """A file of the store as the source of a copy: refused if it is not what was stored."""
-
-    def __init__(self, path: Path, info: ObjectInfo) -> None:
-        super().__init__(path)
-        self._info = info
-
-    def verify(self) -> None:
-        super().verify()
-        if self._info.sha256 not in (None, hash_file(self.path)):
-            raise IntegrityError(
-                f'This version of "{self._info.key}" is damaged in the store (its SHA-256 differs), '
-                "so it was not copied; choose another one."
-            )
+def _receive(reader: BinaryIO, part: Path, size: int, on_bytes: OnBytes | None = None) -> str:
+    """Write what is read into ``part``, and return its SHA-256; stops where there is more than ``size``."""
+    digest = hashlib.sha256()
+    arrived = 0
+    with part.open("wb") as writer:
+        while arrived <= size and (chunk := reader.read(CHUNK)):
+            digest.update(chunk)
+            writer.write(chunk)
+            arrived += len(chunk)
+            if on_bytes is not None:
+                on_bytes(len(chunk))
+        flush_to_disk(writer)
+    return digest.hexdigest()
 
 
 def _object_info(key: str, entry: Entry) -> ObjectInfo:

@@ -57,9 +57,18 @@ def make_plan(local: Local, remote: Remote, base: Base, config: SyncConfig) -> t
     )
 
 
-def refused_deletes(plan: tuple[Action, ...], base: Base, config: SyncConfig) -> tuple[str, ...]:
-    """The paths that the plan deletes, if they are more than one run may delete."""
-    deletes = tuple(each.path for each in plan if each.kind in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE))
+def refused_deletes(
+    plan: tuple[Action, ...], base: Base, config: SyncConfig, moved: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """The paths that the plan deletes, if they are more than one run may delete.
+
+    Content whose SHA-256 is in ``moved`` comes back under another name, so it does not count (rclone #8685).
+    """
+    deletes = tuple(
+        each.path
+        for each in plan
+        if each.kind in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE) and base[each.path].sha256 not in moved
+    )
     return deletes if len(deletes) > max(MIN_DELETES, config.max_delete * len(base)) else ()
 
 
@@ -131,6 +140,8 @@ def _allowed(action: Action, is_here: bool, is_there: bool, config: SyncConfig) 
         why = "only downloads are made"
     elif not config.delete_files and action.kind in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE):
         why = "deletes are off"
+    elif not config.overwrite and action.kind is Kind.KEEP_BOTH:
+        return Action(Kind.CONFLICT, action.path, action.reason)
     elif not config.overwrite and is_here and is_there and action.kind in (Kind.UPLOAD, Kind.DOWNLOAD):
         why = "overwriting is off"
     return action if why is None else Action(Kind.SKIP, action.path, f"{action.reason}, but {why}")

@@ -50,4 +50,5 @@ class SyncResult:
         lines += [f"Conflict: {each.path}: {each.reason}." for each in self.conflicts]
         lines += [f"Skipped: {each.path}: {each.reason}." for each in self.skipped]
         lines += [f"Failed: {path}: {error}" for path, error in self.errors.items()]
-        return "\n".join(lines)
+        # A file name on Linux may hold bytes that are no text, which could not be printed.
+        return "\n".join(lines).encode(errors="replace").decode()

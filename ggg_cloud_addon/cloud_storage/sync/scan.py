@@ -1,5 +1,6 @@
 """What is there: the folder, the store, and where both hold something new, whether it is the same."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from ..errors import LocalFileError, ObjectNotFoundError, PreconditionFailedError
 from ..files import hash_file, is_part, translated
 from ..names import RESERVED_FOLDERS
 from ..providers.base import Provider, list_all
@@ -76,7 +78,8 @@ def scan_local(config: SyncConfig, base: Base) -> Local:
     A file is hashed only if it was in the last sync and its fingerprint does not hold any more.
 
     Raises:
-        LocalFileError: a folder or file cannot be read; then nothing is known of the rest.
+        LocalFileError: a folder or file cannot be read, or was replaced by a link; then nothing is known of the rest,
+            and what is not known must not count as deleted.
     """
     root = Path(config.local_dir)
     found: Local = {}
@@ -84,6 +87,12 @@ def scan_local(config: SyncConfig, base: Base) -> Local:
         return found
     with translated(root):
         for path, stat in _walk(root, ""):
+            if stat is None:
+                if any(f"{known}/".startswith(f"{path}/") for known in base):
+                    raise LocalFileError(
+                        f'"{path}" was synced and is a link now, which a sync does not follow; put it back.'
+                    )
+                continue
             if not config.takes(path):
                 continue
             fingerprint = Fingerprint.of(stat)
@@ -97,11 +106,14 @@ def scan_local(config: SyncConfig, base: Base) -> Local:
     return found
 
 
-def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Files with their stat, and links with none."""
     with os.scandir(root / folder) as entries:
         for entry in entries:
             path = folder + entry.name
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_symlink():
+                yield path, None
+            elif entry.is_dir(follow_symlinks=False):
                 if entry.name not in RESERVED_FOLDERS:
                     yield from _walk(root, path + "/")
             elif entry.is_file(follow_symlinks=False) and not is_part(entry.name):
@@ -128,19 +140,35 @@ def compare_contents(local: Local, remote: Remote, base: Base, provider: Provide
         news_here = known is None or here.sha256 != known.sha256
         news_there = known is None or there.etag != known.etag
         if news_here and news_there and here.fingerprint.size == there.size:
-            with translated(root / path):
-                local[path] = replace(here, sha256=hash_file(root / path))
+            local[path] = replace(here, sha256=_local_sha256(root / path))
             remote[path] = replace(there, sha256=_remote_sha256(provider, prefix + path, there.etag))
 
 
+def hash_arriving(
+    paths: set[str], local: Local, remote: Remote, provider: Provider, prefix: str, root: Path
+) -> frozenset[str]:
+    """The SHA-256 of what is new on either side: to tell a rename from a delete."""
+    hashes = {_local_sha256(root / path) for path in paths & local.keys()}
+    hashes |= {_remote_sha256(provider, prefix + path, remote[path].etag) for path in paths & remote.keys()}
+    return frozenset(each for each in hashes if each is not None)
+
+
+def _local_sha256(path: Path) -> str | None:
+    """``None`` if it is gone by now."""
+    with translated(path), contextlib.suppress(FileNotFoundError):
+        return hash_file(path)
+    return None
+
+
 def _remote_sha256(provider: Provider, key: str, etag: str) -> str | None:
-    info = provider.head(key)
-    if info.etag != etag:
-        return None
-    if info.sha256 is not None:
-        return info.sha256
-    digest = hashlib.sha256()  # another tool put it there: its bytes have to be read once
-    with provider.get(key, if_match=etag) as download:
-        for chunk in download:
-            digest.update(chunk)
-    return digest.hexdigest()
+    """``None`` if it is gone or another one by now."""
+    with contextlib.suppress(ObjectNotFoundError, PreconditionFailedError):
+        info = provider.head(key)
+        if info.etag == etag and info.sha256 is not None:
+            return info.sha256
+        digest = hashlib.sha256()  # another tool put it there: its bytes have to be read once
+        with provider.get(key, if_match=etag) as download:
+            for chunk in download:
+                digest.update(chunk)
+        return digest.hexdigest()
+    return None

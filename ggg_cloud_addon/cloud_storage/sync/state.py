@@ -23,6 +23,9 @@ SCHEMA = 1
 """Written into the database; another one's state counts as lost."""
 
 
+ALL_FILES = "SELECT path, size, mtime_ns, inode, ctime_ns, sha256, etag FROM files"
+
+
 class State:
     """The snapshot of the last sync.
 
@@ -36,7 +39,7 @@ class State:
 
     def load(self) -> Base:
         """Every path of the last sync."""
-        rows = self._database.execute("SELECT path, size, mtime_ns, inode, ctime_ns, sha256, etag FROM files")
+        rows = self._database.execute(ALL_FILES)
         return {row[0]: BaseFile(Fingerprint(*row[1:5]), row[5], row[6]) for row in rows}
 
     def remember(self, path: str, file: BaseFile) -> None:
@@ -85,6 +88,8 @@ def open_state(local_dir: Path, store: str, *, read_only: bool = False) -> Itera
                 yield State(database)
             finally:
                 database.commit()
+    except sqlite3.Error as error:
+        raise LocalFileError(f'The sync state in "{folder}" cannot be written ({error}); is the disk full?') from error
     finally:
         lock.release()
 
@@ -112,6 +117,7 @@ def _prepared(database: sqlite3.Connection, store: str) -> sqlite3.Connection:
             "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER,"
             " inode INTEGER, ctime_ns INTEGER, sha256 TEXT, etag TEXT) WITHOUT ROWID"
         )
+        database.execute(ALL_FILES)
         database.commit()
     except sqlite3.DatabaseError:
         database.close()

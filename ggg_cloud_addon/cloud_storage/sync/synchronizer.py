@@ -13,7 +13,7 @@ from .apply import Applier
 from .config import SyncConfig
 from .plan import Kind, make_plan, refused_deletes
 from .result import SyncResult
-from .scan import compare_contents, scan_local, scan_remote
+from .scan import compare_contents, hash_arriving, scan_local, scan_remote
 from .state import open_state
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,10 @@ class StorageSynchronizer:
             if self._config.dry_run:
                 return result
             refused = refused_deletes(plan, base, self._config)
+            if refused:
+                arriving = {each.path for each in plan if each.kind in (Kind.UPLOAD, Kind.DOWNLOAD)} - base.keys()
+                moved = hash_arriving(arriving, local, remote, self._provider, self._prefix, root)
+                refused = refused_deletes(plan, base, self._config, moved)
             if refused:
                 shown = ", ".join(refused[:SHOWN_DELETES]) + (", ..." if len(refused) > SHOWN_DELETES else "")
                 raise MassDeleteError(

@@ -365,13 +365,13 @@ def into_a_folder(path):
     [
         ("a.blend", lambda _: [], "Nothing is selected"),
         ("a.glb", lambda _: [], "Nothing is selected"),
-        ("a.blend", lambda _: add_collection("Void"), "“Void” is empty"),
-        ("a.fbx", lambda _: bpy.context.scene, "“Scene” is empty"),
-        ("a.obj", lambda _: [add_mesh("Cube")], "“a.obj” cannot be pushed"),
-        ("a", lambda _: [add_mesh("Cube")], "“a” cannot be pushed"),
-        ("a.stl", add_camera, "“Part” holds nothing that .stl can store"),
+        ("a.blend", lambda _: add_collection("Void"), '"Void" is empty'),
+        ("a.fbx", lambda _: bpy.context.scene, '"Scene" is empty'),
+        ("a.obj", lambda _: [add_mesh("Cube")], '"a.obj" cannot be pushed'),
+        ("a", lambda _: [add_mesh("Cube")], '"a" cannot be pushed'),
+        ("a.stl", add_camera, '"Part" holds nothing that .stl can store'),
         ("a.stl", add_vertex, "no faces"),
-        ("a.glb", hide_all, "“Scene” shows no object"),
+        ("a.glb", hide_all, '"Scene" shows no object'),
     ],
 )
 def test_nothing_to_export_is_said_in_one_sentence(file, prepare, says, tmp_path):
@@ -546,7 +546,7 @@ def test_a_crash_in_an_importer_is_an_error(suffix, tmp_path, monkeypatch):
     script.write_text("import os; os.abort()")
     monkeypatch.setattr("ggg_cloud_addon.blender.scene.convert._SCRIPT", script)
     before = state()
-    with pytest.raises(SceneError, match=f"“deadly{suffix}” made Blender stop"):
+    with pytest.raises(SceneError, match=f'"deadly{suffix}" made Blender stop'):
         load(path)
     assert state() == before
 
@@ -576,7 +576,7 @@ def test_a_damaged_file_is_refused_whole(suffix, damage, link, tmp_path):
     path.write_bytes(DAMAGES[damage](whole(suffix)))
     add_mesh("Mine").select_set(True)
     before = state()
-    with pytest.raises(SceneError, match=f"“broken{suffix}”") as error:
+    with pytest.raises(SceneError, match=f'"broken{suffix}"') as error:
         load(path, link=link)
     assert "\n" not in str(error.value)
     assert state() == before
@@ -593,7 +593,7 @@ def test_a_damaged_file_is_refused_whole(suffix, damage, link, tmp_path):
 )
 def test_what_cannot_be_loaded_is_said(name, link, says, tmp_path):
     before = state()
-    with pytest.raises(SceneError, match=f"“{name}” {says}"):
+    with pytest.raises(SceneError, match=f'"{name}" {says}'):
         load(tmp_path / name, link=link)
     assert state() == before
 
@@ -605,7 +605,7 @@ def test_a_file_without_objects_leaves_nothing_behind(link, tmp_path):
     bpy.ops.wm.save_as_mainfile(filepath=str(path))
     reset()
     before = state()
-    with pytest.raises(SceneError, match=r"“void.blend” holds no objects"):
+    with pytest.raises(SceneError, match=r'"void.blend" holds no objects'):
         load(path, link=link)
     assert state() == before
 
@@ -618,6 +618,6 @@ def test_a_file_of_a_newer_blender_is_refused(tmp_path):
     path.write_bytes(data[:9] + b"999" + data[12:] if data[7:8] in b"-_" else data[:13] + b"9999" + data[17:])
     reset()
     before = state()
-    with pytest.raises(SceneError, match=r"“newer.blend”"):
+    with pytest.raises(SceneError, match=r'"newer.blend"'):
         load(path)
     assert state() == before

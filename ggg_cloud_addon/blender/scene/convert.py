@@ -11,7 +11,9 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
+from typing import TypeVar
 
 import bpy
 
@@ -19,44 +21,81 @@ from . import SceneError
 
 EXCHANGE_FORMATS = (".fbx", ".stl", ".gltf", ".glb")
 
+Result = TypeVar("Result")
+
 _SCRIPT = Path(__file__).with_name("convert_child.py")
 
 
-def convert(source: Path, target: Path) -> None:
-    """Write the content of `source` to `target`; one of the two is a `.blend`, the suffix of the other tells how.
+class Conversion:
+    """A conversion under way: begun when made, in a process of its own; Blender goes on meanwhile."""
 
-    Lengths are those of the current scene's units. Takes the time of a Blender's start, one or two seconds.
-    Raises SceneError when Blender cannot, in its own words.
-    """
-    scene = bpy.context.scene
-    assert scene is not None
-    job = {
-        "source": str(source),
-        "target": str(target),
-        "unit_system": scene.unit_settings.system,
-        "unit_scale": scene.unit_settings.scale_length,
-        # Drivers that run here run there: without them the objects have other shapes.
-        "use_scripts": not bpy.app.autoexec_fail,
-    }
-    with tempfile.TemporaryDirectory(prefix="ggg_cloud-") as folder:
-        answer = Path(folder, "answer.json")
-        request = Path(folder, "request.json")
-        request.write_text(json.dumps(job | {"answer": str(answer)}), encoding="utf-8")
-        done = subprocess.run(
+    def __init__(self, source: Path, target: Path) -> None:
+        """Begin to write the content of `source` to `target`.
+
+        One of the two is a `.blend`, the suffix of the other tells how. Lengths are those of the current scene's
+        units. Takes the time of a Blender's start, one or two seconds.
+        """
+        scene = bpy.context.scene
+        assert scene is not None
+        self._source = source
+        self._folder = tempfile.TemporaryDirectory(prefix="ggg_cloud-", ignore_cleanup_errors=True)
+        self._answer = Path(self._folder.name, "answer.json")
+        request = Path(self._folder.name, "request.json")
+        job = {
+            "source": str(source),
+            "target": str(target),
+            "unit_system": scene.unit_settings.system,
+            "unit_scale": scene.unit_settings.scale_length,
+            # Drivers that run here run there: without them the objects have other shapes.
+            "use_scripts": not bpy.app.autoexec_fail,
+            "answer": str(self._answer),
+        }
+        request.write_text(json.dumps(job), encoding="utf-8")
+        self._process = subprocess.Popen(
             [*_blender(), str(_SCRIPT), "--", str(request)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            check=False,
         )
-        if not answer.exists():
-            raise SceneError(
-                f"“{source.name}” made Blender stop (code {done.returncode}): it may be damaged"
-            ) from subprocess.CalledProcessError(done.returncode, done.args, stderr=done.stderr)
-        error = json.loads(answer.read_text(encoding="utf-8"))["error"]
-    if error:
-        raise SceneError(error)
+
+    @property
+    def ended(self) -> bool:
+        """Whether :meth:`result` would answer at once."""
+        return self._process.poll() is not None
+
+    def join(self) -> None:
+        """Wait until it ended."""
+        self._process.wait()
+
+    def cancel(self) -> None:
+        """End it now."""
+        self._process.kill()
+
+    def result(self) -> None:
+        """Wait until it ended; the target is there then.
+
+        Raises SceneError when Blender could not, in its own words.
+        """
+        self.join()
+        with self._folder:
+            if not self._answer.exists():
+                raise SceneError(
+                    f'"{self._source.name}" made Blender stop (code {self._process.returncode}): it may be damaged'
+                )
+            error = json.loads(self._answer.read_text(encoding="utf-8"))["error"]
+        if error:
+            raise SceneError(error)
+
+
+def straight_through(steps: Generator[Conversion, None, Result]) -> Result:
+    """Wait for every conversion that `steps` yields, and return what it returns."""
+    try:
+        while True:
+            next(steps).join()
+    except StopIteration as end:
+        result: Result = end.value
+        return result
 
 
 def _blender() -> list[str]:

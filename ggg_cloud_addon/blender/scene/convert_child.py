@@ -69,11 +69,11 @@ def _import(source: Path, target: Path, unit_system: str, unit_scale: float) -> 
     scene.unit_settings.system = unit_system  # type: ignore[assignment]  # another scene's, so a legal one
     scene.unit_settings.scale_length = unit_scale
     if source.suffix.lower() == ".stl" and not _is_whole_stl(source):
-        raise _ConvertError(f"“{source.name}” cannot be opened: it is not STL, or its end is missing")
+        raise _ConvertError(f'"{source.name}" cannot be opened: it is not STL, or its end is missing')
     operator, options = _IMPORTERS[source.suffix.lower()]
     if operator is _FBX_IMPORT:
         options = {"global_scale": 1 / unit_scale}  # unlike the others, it does not look at the scene
-    _run(operator, f"“{source.name}” cannot be opened", filepath=str(source), **options)
+    _run(operator, f'"{source.name}" cannot be opened', filepath=str(source), **options)
     # An action that nothing uses is another take of what came.
     bpy.data.libraries.write(str(target), {scene, *bpy.data.actions}, path_remap="ABSOLUTE")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import bpy
 from bpy.types import Collection, Context, Object, Scene
 
 from . import SceneError
-from .convert import EXCHANGE_FORMATS, convert
+from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 
 FORMATS = (".blend", *EXCHANGE_FORMATS)
 
@@ -28,7 +28,16 @@ def selected_objects(context: Context) -> list[Object]:
 
 
 def export_component(path: Path, objects: Sequence[Object] | Collection | Scene, *, name: str) -> None:
+    """Do all of :func:`export_steps` before returning."""
+    straight_through(export_steps(path, objects, name=name))
+
+
+def export_steps(
+    path: Path, objects: Sequence[Object] | Collection | Scene, *, name: str
+) -> Generator[Conversion, None, None]:
     """Write the objects, the collection or the scene to `path`, in the format that its suffix names.
+
+    Yields the conversion that has to end before it goes on, if there is one; the open file is needed until then only.
 
     A `.blend` holds a scene called `name` (or the scene itself), so it opens like any file. The other formats
     hold what the viewport shows, modifiers applied: given objects are written even when hidden, hidden ones of
@@ -39,10 +48,10 @@ def export_component(path: Path, objects: Sequence[Object] | Collection | Scene,
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise SceneError(f"“{path.name}” cannot be pushed: choose one of {', '.join(FORMATS)}")
+        raise SceneError(f'"{path.name}" cannot be pushed: choose one of {", ".join(FORMATS)}')
     chosen = _chosen(objects, visible_only=suffix in EXCHANGE_FORMATS)
     if suffix in EXCHANGE_FORMATS and not any(obj.type in _TYPES[suffix] for obj in chosen):
-        raise SceneError(f"“{name}” holds nothing that {suffix} can store: choose meshes, or push a .blend")
+        raise SceneError(f'"{name}" holds nothing that {suffix} can store: choose meshes, or push a .blend')
     bpy.ops.ed.flush_edits()  # what is being edited or sculpted, into the objects' data
     with tempfile.TemporaryDirectory(prefix=".ggg_cloud-", dir=path.parent) as folder:
         draft = Path(folder, path.stem + suffix)
@@ -51,7 +60,9 @@ def export_component(path: Path, objects: Sequence[Object] | Collection | Scene,
         else:
             blend = draft.with_suffix(".blend")
             _write_blend(blend, chosen, name)
-            convert(blend, draft)
+            conversion = Conversion(blend, draft)
+            yield conversion
+            conversion.result()
         draft.replace(path)
 
 
@@ -61,7 +72,7 @@ def _chosen(objects: Sequence[Object] | Collection | Scene, *, visible_only: boo
         if not objects:
             raise SceneError("Nothing is selected: select the objects to push")
         return list(dict.fromkeys(objects))
-    title = f"The {'scene' if isinstance(objects, Scene) else 'collection'} “{objects.name}”"
+    title = f'The {"scene" if isinstance(objects, Scene) else "collection"} "{objects.name}"'
     found = list(objects.objects if isinstance(objects, Scene) else objects.all_objects)
     if not found:
         raise SceneError(f"{title} is empty: add an object, or choose something else to push")
@@ -94,7 +105,7 @@ def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, nam
         try:
             bpy.data.libraries.write(str(path), {scene}, path_remap="ABSOLUTE", compress=True)
         except RuntimeError as error:
-            raise SceneError(f"“{name}” cannot be written: {error}") from error
+            raise SceneError(f'"{name}" cannot be written: {error}') from error
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +12,48 @@ import bpy
 from bpy.types import ID, Action, Collection, Context, Object, Scene
 
 from . import SceneError
-from .convert import EXCHANGE_FORMATS, convert
+from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 
 
 def load_component(path: Path, name: str, *, context: Context, link: bool = False) -> list[Object]:
+    """Do all of :func:`load_steps` before returning."""
+    return straight_through(load_steps(path, name, context=context, link=link))
+
+
+def load_steps(
+    path: Path, name: str, *, context: Context, link: bool = False
+) -> Generator[Conversion, None, list[Object]]:
     """Bring the file's objects into the open scene, in a new collection called `name`; return them.
 
     Blender makes the collection's name unique. Its objects become the selection, and edit mode is left. Of a
     `.blend` the content of its scenes comes, child collections kept, or of a file without scenes its collections
     and objects; with `link` they stay in the library `path`, which must then stay where it is.
+    Yields the conversion that has to end before it goes on, if there is one; the open file is not touched before.
 
     Raises SceneError when the file cannot be read or holds no objects; the open file is then as it was.
     """
     suffix = path.suffix.lower()
     if suffix not in (".blend", *EXCHANGE_FORMATS):
-        raise SceneError(f"“{path.name}” cannot be brought into a scene: Blender does not know its format")
+        raise SceneError(f'"{path.name}" cannot be brought into a scene: Blender does not know its format')
     if link and suffix != ".blend":
-        raise SceneError(f"“{path.name}” cannot be linked, only a .blend can: append it instead")
+        raise SceneError(f'"{path.name}" cannot be linked, only a .blend can: append it instead')
     if not path.is_file():
-        raise SceneError(f"“{path.name}” cannot be opened: there is no such file")
-    with _all_or_nothing() as before:
-        collection = bpy.data.collections.new(name)
-        if suffix == ".blend":
-            _load_blend(path, collection, link=link)
-        else:
-            with tempfile.TemporaryDirectory(prefix="ggg_cloud-") as folder:
-                blend = Path(folder, f"{path.stem}.blend")
-                convert(path, blend)
-                _load_blend(blend, collection, actions=True)
-        if not collection.all_objects:
-            raise SceneError(f"“{path.name}” holds no objects")
-        _remove_unused(before, collection)
-        _show(collection, context)
-    return list(collection.all_objects)
+        raise SceneError(f'"{path.name}" cannot be opened: there is no such file')
+    with tempfile.TemporaryDirectory(prefix="ggg_cloud-") as folder:
+        blend = path
+        if suffix != ".blend":
+            blend = Path(folder, f"{path.stem}.blend")
+            conversion = Conversion(path, blend)
+            yield conversion
+            conversion.result()
+        with _all_or_nothing() as before:
+            collection = bpy.data.collections.new(name)
+            _load_blend(blend, collection, link=link, actions=blend != path)
+            if not collection.all_objects:
+                raise SceneError(f'"{path.name}" holds no objects')
+            _remove_unused(before, collection)
+            _show(collection, context)
+        return list(collection.all_objects)
 
 
 def _users() -> dict[ID, set[ID]]:
@@ -77,7 +86,7 @@ def _load_blend(path: Path, collection: Collection, *, link: bool = False, actio
                 wanted.actions = source.actions
     except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split()).removeprefix("Error: ")
-        raise SceneError(f"“{path.name}” cannot be opened: {reason}") from error
+        raise SceneError(f'"{path.name}" cannot be opened: {reason}') from error
     # What Blender could not read is None.
     scenes: list[Scene] = [scene for scene in wanted.scenes if scene]
     for scene in scenes:

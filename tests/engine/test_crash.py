@@ -125,7 +125,7 @@ def reachable(manager: CloudStorageManager, component_id: str, folder: Path) -> 
 def big(tmp_path: Path) -> tuple[Path, Path]:
     paths = tmp_path / "a.blend", tmp_path / "b.blend"
     for seed, path in enumerate(paths):
-        path.write_bytes(random.Random(seed).randbytes((2 << 20) + seed))
+        path.write_bytes(random.Random(seed).randbytes((1 << 20) + 4096 + seed))
     return paths
 
 
@@ -153,6 +153,8 @@ def test_a_killed_push_leaves_one_whole_content(tmp_path: Path, big: tuple[Path,
         if kill % 10 == 0:
             manager.upload_component(big[0], KEY)
             assert left_over(root) == []
+            shutil.rmtree(root)  # a long history takes time
+            manager_of(root).upload_component(big[0], KEY)
 
 
 def test_a_killed_pull_leaves_one_whole_content(tmp_path: Path, big: tuple[Path, Path]) -> None:
@@ -330,7 +332,7 @@ def lay(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-@pytest.mark.parametrize(("conflict", "stride"), [("keep_both", 2), ("remote", 7), ("local", 7)])
+@pytest.mark.parametrize(("conflict", "stride"), [("keep_both", 3), ("remote", 8), ("local", 8)])
 def test_a_sync_killed_at_any_step_loses_nothing_and_converges(tmp_path: Path, conflict: str, stride: int) -> None:
     """About 180 steps; the stride is for time, the actions of one kind having the same steps."""
     world, template = tmp_path / "world", tmp_path / "template"

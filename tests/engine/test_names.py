@@ -20,7 +20,8 @@ BAD = [
     "\ud800", "arm\udcff.blend", "x" * 256, "é" * 128, "a/" * 512 + "a",
 ]  # fmt: skip
 GOOD = [
-    "arm.blend", "arm", "robot/left/arm.blend", "Größe ü.blend", "腕.blend", "🤖/💪.blend", ".hidden", "-rf", "~", "a b",
+    "arm.blend", "arm", "robot/left/arm.blend", "Größe ü.blend", "腕.blend", "🤖/💪.blend", ".hidden", "-rf", "~",
+    "a b",
     "console.blend", "auxiliary", "nullify.blend", "com.blend", "com10", "a.b.c", "..a", "a..b", "x" * 255, "é" * 127,
     "%2e%2e", "$HOME", "it's (1) [2] {3}", "a/b" * 200, "ggg_cloud", "prefix.con",
 ]  # fmt: skip

@@ -605,7 +605,7 @@ class ProviderConformance:
                 break
         assert len(pages) > 1
         found = [info.key for page in pages for info in page.objects]
-        assert found == by_bytes(names)
+        assert found == keys(provider) == by_bytes(names)
         assert keys(provider, "b/3") == by_bytes(name for name in names if name.startswith("b/3"))
 
     def test_a_listing_during_deletes_has_all_that_stays_once(self, provider: Provider) -> None:

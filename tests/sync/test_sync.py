@@ -721,6 +721,16 @@ def test_narrower_filters_delete_nothing(ann: User, bob: User, arm: bytes) -> No
         assert ann.tree() == before == objects_of(ann)
 
 
+def test_narrower_filters_forget_nothing(ann: User, bob: User, arm: bytes) -> None:
+    ann.sync(exclude_patterns=["leg*"])
+    ann.delete("leg")
+    ann.sync(exclude_patterns=["leg*"])
+    assert "leg.blend" in objects_of(ann)
+    ann.sync()
+    assert "leg.blend" not in objects_of(ann)
+    assert "leg.blend" not in ann.tree()
+
+
 def test_filters_say_what_takes_part(ann: User) -> None:
     ann.save(arm=b"arm", drafts__arm=b"draft")
     (ann.folder / "arm.blend1").write_bytes(b"backup")

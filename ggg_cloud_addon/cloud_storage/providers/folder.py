@@ -234,10 +234,11 @@ class FolderProvider:
         """Make ``part`` the object; the caller holds the lock."""
         stat = _file_stat(path)
         _hold(condition, stat, key)
-        self._refuse_twin(key, path)
+        record = self._records.read(key)
+        if stat is None or not record.entries:  # else this very name was stored before
+            self._refuse_twin(key, path)
         if path.is_dir():
             raise UnsupportedError(f'"{key}" cannot be stored: a folder has that name; choose another ID.')
-        record = self._records.read(key)
         if stat is not None:
             record = self._records.with_file(record, stat)
             link_or_copy(path, self._records.version_path(key, etag_of(stat)), self._records.tmp())

@@ -15,7 +15,7 @@ def _run(arguments: list[str]) -> int:
 
 def register() -> None:
     """Add the command."""
-    _handles.append(bpy.utils.register_cli_command("ggg_cloud", _run))
+    _handles.append(bpy.utils.register_cli_command("ggg_cloud", _run))  # type: ignore[func-returns-value]
 
 
 def unregister() -> None:

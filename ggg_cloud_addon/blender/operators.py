@@ -8,13 +8,12 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
-from ..worker.client import Job
-from .job import WorkerOperator, cancel_running, worker
+from .job import Returned, Steps, WorkerOperator, cancel_running, worker
 from .preferences import storage_config
-from .properties import FORMATS, SOURCES, state_of
+from .properties import FORMATS, SOURCES, shown_size, state_of
 from .scene import SceneError
-from .scene.export import export_component, selected_objects
-from .scene.load import load_component
+from .scene.export import export_steps, selected_objects
+from .scene.load import load_steps
 
 LINKED_FOLDER = "ggg_cloud"
 """Beside the open file: where the components lie that it links to."""
@@ -36,22 +35,20 @@ class GGG_CLOUD_OT_export_upload(WorkerOperator):
     )
     file_format: EnumProperty(name="Format", items=FORMATS)  # type: ignore[valid-type]
 
-    def begin(self, context: Context) -> Job:
+    def steps(self, context: Context) -> Steps:
         """Export, and upload what was exported."""
         content, name = self._content(context)
         component_id = self.component_id or name.replace("/", "_")
         if not component_id.lower().endswith(tuple(each[0] for each in FORMATS)):
             component_id += self.file_format
         path = self.scratch() / ("component" + Path(component_id).suffix)
-        export_component(path, content, name=Path(component_id).stem)
-        return worker().submit("upload", storage_config(context), path=str(path), component_id=component_id)
-
-    def finish(self, context: Context, value: Any) -> str:
-        """Show it in the list."""
-        show_component(context, value)
-        return f'Pushed "{value["component_id"]}" ({shown_size(value["size"])})'
+        yield from export_steps(path, content, name=Path(component_id).stem)
+        return (yield from _upload(context, path, component_id))
 
     def _content(self, context: Context) -> tuple[Any, str]:
+        assert context.scene is not None
+        assert context.collection is not None
+        assert context.view_layer is not None
         if self.source == "SCENE":
             return context.scene, context.scene.name
         if self.source == "COLLECTION":
@@ -64,7 +61,7 @@ class GGG_CLOUD_OT_export_upload(WorkerOperator):
         selected = selected_objects(context)
         active = context.view_layer.objects.active
         named = active if active in selected else next(iter(selected), None)
-        return selected, named.name if named else ""
+        return selected, named.name if named else "selection"
 
 
 class GGG_CLOUD_OT_push(WorkerOperator):
@@ -73,28 +70,25 @@ class GGG_CLOUD_OT_push(WorkerOperator):
     bl_idname = "ggg_cloud.push"
     bl_label = "Push File"
 
-    filepath: StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
+    filepath: StringProperty(name="File", subtype="FILE_PATH")  # type: ignore[valid-type]
+    filter_glob: StringProperty(  # type: ignore[valid-type]
+        default=";".join(f"*{each[0]}" for each in FORMATS), options={"HIDDEN"}
+    )
     component_id: StringProperty(  # type: ignore[valid-type]
         name="Component", description="The component's ID in the storage; empty: the file's name"
     )
 
-    def invoke(self, context: Context, event: Event) -> set[str]:
+    def invoke(self, context: Context, event: Event) -> Returned:
         """Ask for the file first."""
         self._in_window = not bpy.app.background
+        assert context.window_manager is not None
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def begin(self, context: Context) -> Job:
+    def steps(self, context: Context) -> Steps:
         """Upload the file."""
         path = Path(bpy.path.abspath(self.filepath))
-        return worker().submit(
-            "upload", storage_config(context), path=str(path), component_id=self.component_id or path.name
-        )
-
-    def finish(self, context: Context, value: Any) -> str:
-        """Show it in the list."""
-        show_component(context, value)
-        return f'Pushed "{value["component_id"]}" ({shown_size(value["size"])})'
+        return (yield from _upload(context, path, self.component_id or path.name))
 
 
 class GGG_CLOUD_OT_pull(WorkerOperator):
@@ -102,32 +96,31 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
 
     bl_idname = "ggg_cloud.pull"
     bl_label = "Pull"
-    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender's own way to declare it
+    bl_options = {"UNDO"}  # noqa: RUF012 - Blender's own way to declare it
 
     component_id: StringProperty(name="Component")  # type: ignore[valid-type]
     link: BoolProperty(  # type: ignore[valid-type]
         name="Link", description="Link to the pulled .blend file instead of appending what is in it"
     )
 
-    def begin(self, context: Context) -> Job:
-        """Download it: to be appended into a temporary file, to be linked into one that stays."""
+    def steps(self, context: Context) -> Steps:
+        """Download it, to be appended into a temporary file, to be linked into one that stays; then load it."""
         if not self.component_id:
             raise SceneError("No component is chosen; choose one in the list.")
         if not self.link:
-            self._target = self.scratch() / ("component" + Path(self.component_id).suffix)
+            target = self.scratch() / Path(self.component_id).name
         elif bpy.data.filepath:
-            self._target = Path(bpy.path.abspath("//"), LINKED_FOLDER, self.component_id)
+            target = Path(bpy.path.abspath("//"), LINKED_FOLDER, self.component_id)
         else:
             raise SceneError(f'Save this file first: what is linked is kept in "{LINKED_FOLDER}" beside it.')
-        return worker().submit(
-            "download", storage_config(context), component_id=self.component_id, path=str(self._target), overwrite=False
+        job = worker().submit(
+            "download", storage_config(context), component_id=self.component_id, path=str(target), overwrite=False
         )
-
-    def finish(self, context: Context, value: Any) -> str:
-        """Append, link or import it."""
+        yield job
+        job.wait()
         name = Path(self.component_id).stem
-        objects = load_component(self._target, name, context=context, link=self.link)
-        return f'Pulled "{self.component_id}": {len(objects)} objects'
+        objects = yield from load_steps(target, name, context=context, link=self.link)
+        return f'Pulled "{self.component_id}": {counted(len(objects), "object")}'
 
 
 class GGG_CLOUD_OT_refresh(WorkerOperator):
@@ -136,19 +129,18 @@ class GGG_CLOUD_OT_refresh(WorkerOperator):
     bl_idname = "ggg_cloud.refresh"
     bl_label = "Refresh"
 
-    def begin(self, context: Context) -> Job:
-        """Ask for the listing."""
-        return worker().submit("list", storage_config(context))
-
-    def finish(self, context: Context, value: Any) -> str:
-        """Fill the sidebar's list."""
+    def steps(self, context: Context) -> Steps:
+        """Ask for the listing, and fill the sidebar's list."""
+        job = worker().submit("list", storage_config(context))
+        yield job
+        value = job.wait()
         state = state_of(context)
         state.components.clear()
         for info in value:
             _fill(state.components.add(), info)
         state.active_index = min(state.active_index, max(0, len(value) - 1))
         state.is_listed = True
-        return f"{len(value)} components"
+        return f"Listed {counted(len(value), 'component')}"
 
 
 class GGG_CLOUD_OT_cancel(Operator):
@@ -157,10 +149,19 @@ class GGG_CLOUD_OT_cancel(Operator):
     bl_idname = "ggg_cloud.cancel"
     bl_label = "Cancel"
 
-    def execute(self, context: Context) -> set[str]:
+    def execute(self, context: Context) -> Returned:
         """Ask the worker to stop."""
-        cancel_running()
+        cancel_running(context)
         return {"FINISHED"}
+
+
+def _upload(context: Context, path: Path, component_id: str) -> Steps:
+    """Upload a file and show it in the list."""
+    job = worker().submit("upload", storage_config(context), path=str(path), component_id=component_id)
+    yield job
+    info = job.wait()
+    show_component(context, info)
+    return f'Pushed "{info["component_id"]}" ({shown_size(info["size"])})'
 
 
 def show_component(context: Context, info: dict[str, Any]) -> None:
@@ -177,14 +178,9 @@ def show_component(context: Context, info: dict[str, Any]) -> None:
     state.active_index = index
 
 
-def shown_size(size: int) -> str:
-    """Bytes as people read them."""
-    shown = float(size)
-    for unit in ("B", "kB", "MB"):
-        if shown < 1000:
-            return f"{shown:.0f} {unit}" if unit == "B" else f"{shown:.1f} {unit}"
-        shown /= 1000
-    return f"{shown:.1f} GB"
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _fill(item: Any, info: dict[str, Any]) -> None:

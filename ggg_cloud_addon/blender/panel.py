@@ -6,7 +6,7 @@ import bpy
 from bpy.types import Context, Panel, UILayout, UIList
 
 from .preferences import draw_storage, preferences_of
-from .properties import GGGCloudState, state_of
+from .properties import state_of
 
 
 class GGG_CLOUD_UL_components(UIList):
@@ -18,27 +18,27 @@ class GGG_CLOUD_UL_components(UIList):
         layout: UILayout,
         data: object,
         item: object,
-        icon: int,
+        icon: int | None,
         active_data: object,
-        active_property: str,
-        index: int = 0,
-        flt_flag: int = 0,
+        active_property: str | None,
+        index: int | None = 0,
+        flt_flag: int | None = 0,
     ) -> None:
-        """One line: ID, size, time."""
-        row = layout.split(factor=0.5)
+        """One line: ID and size."""
+        row = layout.split(factor=0.65)
         row.label(text=item.name, translate=False)  # type: ignore[attr-defined]
         right = row.row()
         right.alignment = "RIGHT"
-        right.label(text=f"{item.size}   {item.modified}", translate=False)  # type: ignore[attr-defined]
+        right.label(text=item.size, translate=False)  # type: ignore[attr-defined]
 
 
-class _GGGCloudPanel:
+class _SidebarPanel(Panel):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "GGG Cloud"
 
 
-class GGG_CLOUD_PT_components(_GGGCloudPanel, Panel):
+class GGG_CLOUD_PT_components(_SidebarPanel):
     """What is in the storage, and pulling it."""
 
     bl_idname = "GGG_CLOUD_PT_components"
@@ -48,28 +48,33 @@ class GGG_CLOUD_PT_components(_GGGCloudPanel, Panel):
         """Draw the list and what can be done with it."""
         state = state_of(context)
         layout = self.layout
+        assert layout is not None
         row = layout.row()
         row.template_list(
-            "GGG_CLOUD_UL_components", "", state, "components", state, "active_index", rows=5, sort_lock=True
+            "GGG_CLOUD_UL_components", "", state, "components", state, "active_index", rows=6, sort_lock=True
         )
         row.column().operator("ggg_cloud.refresh", text="", icon="FILE_REFRESH")
-        chosen = None
+        chosen = ""
         if 0 <= state.active_index < len(state.components):
-            chosen = state.components[state.active_index].name
-        elif not state.is_listed:
+            component = state.components[state.active_index]
+            chosen = component.name
+            layout.label(text=f"Stored {component.modified}", icon="TIME", translate=False)
+        elif state.is_listed:
+            layout.label(text="Nothing is stored yet", icon="INFO")
+        else:
             layout.label(text="Refresh to see what is there", icon="INFO")
+        # Not disabled while a job runs: Blender would show the button under the mouse so until the mouse leaves it.
         row = layout.row(align=True)
-        row.enabled = chosen is not None and not state.job_label
-        row.operator("ggg_cloud.pull", text="Pull", icon="IMPORT").component_id = chosen or ""
+        row.enabled = bool(chosen)
+        row.operator("ggg_cloud.pull", text="Pull", icon="IMPORT").component_id = chosen
         linked = row.row(align=True)
-        linked.enabled = chosen is not None and chosen.lower().endswith(".blend")
-        link = linked.operator("ggg_cloud.pull", text="Pull as Link", icon="LINK_BLEND")
-        link.component_id = chosen or ""
+        linked.enabled = chosen.lower().endswith(".blend")
+        link = linked.operator("ggg_cloud.pull", text="Pull as Link", icon="LINKED")
+        link.component_id = chosen
         link.link = True
-        _draw_job(layout, state)
 
 
-class GGG_CLOUD_PT_push(_GGGCloudPanel, Panel):
+class GGG_CLOUD_PT_push(_SidebarPanel):
     """Pushing out of the open scene."""
 
     bl_idname = "GGG_CLOUD_PT_push"
@@ -79,6 +84,7 @@ class GGG_CLOUD_PT_push(_GGGCloudPanel, Panel):
         """Draw what is pushed, as what, and the button."""
         state = state_of(context)
         layout = self.layout
+        assert layout is not None
         column = layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
@@ -86,15 +92,45 @@ class GGG_CLOUD_PT_push(_GGGCloudPanel, Panel):
         column.prop(state, "file_format")
         column.prop(state, "component_name", placeholder="As what is pushed")
         column = layout.column()
-        column.enabled = not state.job_label
         push = column.operator("ggg_cloud.export_upload", text="Push", icon="EXPORT")
         push.component_id = state.component_name
         push.source = state.source
         push.file_format = state.file_format
-        column.operator("ggg_cloud.push", text="Push a File...", icon="FILE")
+        column.operator("ggg_cloud.push", text="Push a File...", icon="FILEBROWSER")
 
 
-class GGG_CLOUD_PT_storage(_GGGCloudPanel, Panel):
+class GGG_CLOUD_PT_activity(_SidebarPanel):
+    """How the job goes, or how the last one went; below the buttons, so that they keep their places."""
+
+    bl_idname = "GGG_CLOUD_PT_activity"
+    bl_label = "Activity"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Once there was a job."""
+        state = state_of(context)
+        return bool(state.job_label or state.last_message)
+
+    def draw(self, context: Context) -> None:
+        """Draw the progress with a button to cancel, or the last message."""
+        state = state_of(context)
+        assert self.layout is not None
+        column = self.layout.column(align=True)
+        if state.job_label:
+            row = column.row(align=True)
+            row.progress(factor=state.job_progress, text=f"{state.job_label} {state.job_progress:.0%}")
+            row.operator("ggg_cloud.cancel", text="", icon="CANCEL")
+            for line in _wrapped(context, state.job_text):
+                column.label(text=line, translate=False)
+            return
+        column.alert = state.last_failed
+        first, *rest = _wrapped(context, state.last_message) or [""]
+        column.label(text=first, icon="ERROR" if state.last_failed else "CHECKMARK", translate=False)
+        for line in rest:
+            column.label(text=line, icon="BLANK1", translate=False)
+
+
+class GGG_CLOUD_PT_storage(_SidebarPanel):
     """Where the components are."""
 
     bl_idname = "GGG_CLOUD_PT_storage"
@@ -104,29 +140,29 @@ class GGG_CLOUD_PT_storage(_GGGCloudPanel, Panel):
     def draw(self, context: Context) -> None:
         """Draw the settings of the preferences page."""
         preferences = preferences_of(context)
+        assert self.layout is not None
         if preferences is None:
             self.layout.label(text="Enable GGG Cloud in the preferences to change it")
         else:
             draw_storage(self.layout, preferences)
 
 
-def _draw_job(layout: UILayout, state: GGGCloudState) -> None:
-    if state.job_label:
-        row = layout.row(align=True)
-        row.progress(factor=state.job_progress, text=f"{state.job_label} {state.job_progress:.0%}")
-        row.operator("ggg_cloud.cancel", text="", icon="CANCEL")
-    elif state.last_message:
-        column = layout.column(align=True)
-        column.alert = state.last_failed
-        for number, line in enumerate(_wrapped(state.last_message)):
-            column.label(text=line, icon=("ERROR" if state.last_failed else "CHECKMARK") if number == 0 else "BLANK1")
+def _wrapped(context: Context, text: str) -> list[str]:
+    """In lines that fit into the sidebar; its letters are about 6 pixels wide."""
+    assert context.region is not None
+    assert context.preferences is not None
+    room = context.region.width / context.preferences.system.ui_scale - 70
+    width = max(16, int(room / 6))
+    return [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, width=46)
-
-
-CLASSES = (GGG_CLOUD_UL_components, GGG_CLOUD_PT_components, GGG_CLOUD_PT_push, GGG_CLOUD_PT_storage)
+CLASSES = (
+    GGG_CLOUD_UL_components,
+    GGG_CLOUD_PT_components,
+    GGG_CLOUD_PT_push,
+    GGG_CLOUD_PT_activity,
+    GGG_CLOUD_PT_storage,
+)
 
 
 def register() -> None:

@@ -41,6 +41,7 @@ def draw_storage(layout: UILayout, preferences: "GGGCloudPreferences") -> None:
 
 def preferences_of(context: Context) -> GGGCloudPreferences | None:
     """The preferences; ``None`` when the package was registered by a script and is no enabled add-on."""
+    assert context.preferences is not None
     addon = context.preferences.addons.get(ADDON)
     return addon.preferences if addon else None
 

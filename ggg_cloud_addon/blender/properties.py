@@ -46,6 +46,7 @@ class GGGCloudState(PropertyGroup):
         description="The component's name in the storage, such as robot/arm. Empty: the name of what is pushed",
     )
     job_label: StringProperty()  # type: ignore[valid-type]
+    job_text: StringProperty()  # type: ignore[valid-type]
     job_progress: FloatProperty()  # type: ignore[valid-type]
     last_message: StringProperty()  # type: ignore[valid-type]
     last_failed: BoolProperty()  # type: ignore[valid-type]
@@ -53,7 +54,18 @@ class GGGCloudState(PropertyGroup):
 
 def state_of(context: bpy.types.Context) -> GGGCloudState:
     """The state of this Blender."""
-    return context.window_manager.ggg_cloud  # type: ignore[attr-defined, no-any-return]
+    return context.window_manager.ggg_cloud  # type: ignore[union-attr, no-any-return]
+
+
+def shown_size(size: float) -> str:
+    """Bytes as people read them."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    for unit in ("kB", "MB"):
+        size /= 1000
+        if size < 999.95:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} GB"
 
 
 CLASSES = (GGGCloudComponent, GGGCloudState)
@@ -63,7 +75,7 @@ def register() -> None:
     """Add the properties."""
     for each in CLASSES:
         bpy.utils.register_class(each)
-    bpy.types.WindowManager.ggg_cloud = PointerProperty(type=GGGCloudState)  # type: ignore[attr-defined]
+    bpy.types.WindowManager.ggg_cloud = PointerProperty(type=GGGCloudState)  # type: ignore[attr-defined,func-returns-value]
 
 
 def unregister() -> None:

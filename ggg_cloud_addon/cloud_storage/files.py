@@ -86,10 +86,13 @@ def part_file(folder: Path, name: str) -> Iterator[Path]:
     """
     # The name is cut so that it and its lock stay within the 255 bytes that file systems allow.
     short = name.encode()[:180].decode(errors="ignore")
-    path = folder / f".{short}.{secrets.token_hex(6)}{PART_SUFFIX}"
-    lock_path = _lock_of(path)
-    lock = FileLock(lock_path)
-    lock.acquire(timeout=0)
+    while True:
+        path = folder / f".{short}.{secrets.token_hex(6)}{PART_SUFFIX}"
+        lock_path = _lock_of(path)
+        lock = FileLock(lock_path)
+        with contextlib.suppress(Timeout):  # another process sweeps, and was there first: take another name
+            lock.acquire(timeout=0)
+            break
     try:
         yield path
     finally:

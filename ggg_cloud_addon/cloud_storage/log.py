@@ -27,7 +27,7 @@ def start_log(folder: Path) -> Path:
         LocalFileError: the folder cannot be written.
     """
     path = folder.absolute() / LOG_NAME
-    logger = logging.getLogger(__package__)
+    logger = logging.getLogger(__package__.rpartition(".")[0])
     if any(isinstance(each, RotatingFileHandler) and each.baseFilename == str(path) for each in logger.handlers):
         return path
     with translated(path):

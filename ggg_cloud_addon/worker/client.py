@@ -30,8 +30,6 @@ class Job:
         """Bytes moved so far."""
         self.total = 0
         """Bytes in all; 0 while nothing is known."""
-        self.cancelled = False
-        """Whether :meth:`cancel` was called, so that its failing is no fault."""
         self.request = request
         self._client = client
         self._ended = threading.Event()
@@ -43,20 +41,23 @@ class Job:
         """Whether :meth:`wait` would return at once."""
         return self._ended.is_set()
 
+    def join(self) -> None:
+        """Wait until it ended, well or not."""
+        self._ended.wait()
+
     def wait(self) -> Any:
         """The job's answer, when it has one.
 
         Raises:
             JobError: it failed or was cancelled.
         """
-        self._ended.wait()
+        self.join()
         if self._error is not None:
             raise JobError(self._error)
         return self._value
 
     def cancel(self) -> None:
         """Ask the worker to stop it; unless that comes too late, it then ends with a JobError."""
-        self.cancelled = True
         self._client.send(Request(self.request.id, "cancel"))
 
     def end(self, *, value: Any = None, error: str | None = None) -> None:

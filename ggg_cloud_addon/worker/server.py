@@ -38,7 +38,7 @@ def serve(log_folder: str | None) -> None:
         try:
             request = decode(line)
         except ValueError:
-            log.exception("A line that Blender did not mean")
+            log.exception("Not a request")
             continue
         if not isinstance(request, Request):
             log.error("Not a request: %r", request)

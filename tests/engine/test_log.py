@@ -9,7 +9,7 @@ import pytest
 from ggg_cloud_addon.cloud_storage import CloudStorageManager, log
 from ggg_cloud_addon.cloud_storage.errors import LocalFileError
 
-LOGGER = logging.getLogger("ggg_cloud_addon.cloud_storage")
+LOGGER = logging.getLogger("ggg_cloud_addon")
 
 
 @pytest.fixture(autouse=True)

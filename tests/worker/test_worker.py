@@ -1,0 +1,494 @@
+"""The real process beside Blender: it does its jobs, survives nonsense, and never outlives who started it."""
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
+from ggg_cloud_addon.worker import client as client_module
+from ggg_cloud_addon.worker.client import Job, JobError, WorkerClient
+from ggg_cloud_addon.worker.messages import Failed, Finished, Message, Progress, Request, decode, encode
+
+MAIN = Path(client_module.__file__).with_name("__main__.py")
+LARGE = 1 << 30
+"""Bytes: an upload of so many is under way for long enough to break into it."""
+DEADLINE = 20
+"""Seconds after which a test has failed that waits for something."""
+
+MakeClient = Callable[..., WorkerClient]
+
+
+@pytest.fixture(autouse=True)
+def _fails_instead_of_hanging() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise TimeoutError("it hangs")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(DEADLINE)
+    yield
+    signal.alarm(0)
+
+
+@pytest.fixture
+def make_client(tmp_path: Path) -> Iterator[MakeClient]:
+    """Clients whose workers end with the test; ``python`` is another command to run the worker with."""
+    made: list[WorkerClient] = []
+
+    def make(*python: str, log_folder: Path | None = None) -> WorkerClient:
+        made.append(WorkerClient(python or [sys.executable], log_folder or tmp_path / "log"))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> WorkerClient:
+    """One whose worker is not started yet."""
+    return make_client()
+
+
+@pytest.fixture(scope="module")
+def log_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("log")
+
+
+@pytest.fixture(scope="module")
+def worker(log_folder: Path) -> Iterator[WorkerClient]:
+    """One that serves many tests, as it serves an artist all day."""
+    client = WorkerClient([sys.executable], log_folder)
+    yield client
+    client.stop()
+
+
+@pytest.fixture
+def config(store: FolderProvider) -> dict[str, Any]:
+    return {"root": str(store.root)}
+
+
+@pytest.fixture
+def small_file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.blend"
+    path.write_bytes(b"small")
+    return path
+
+
+@pytest.fixture
+def large_file(tmp_path: Path) -> Path:
+    path = tmp_path / "large.blend"
+    with path.open("wb") as file:
+        file.truncate(LARGE)
+    return path
+
+
+@pytest.fixture
+def release(store: FolderProvider) -> Iterator[Callable[[], None]]:
+    """Nothing can be stored until this is called: the locks that the store documents are held."""
+    with contextlib.ExitStack() as stack:
+        folder = store.root / ".ggg_store" / "locks"
+        folder.mkdir(parents=True)
+        for number in range(256):
+            stack.enter_context(FileLock(folder / f"{number:02x}.lock"))
+        yield stack.close
+
+
+def launcher(before: str, after: str = "") -> list[str]:
+    """A Python command that runs code of the test around the worker, in its process."""
+    run = "runpy.run_path(sys.argv[1], run_name='__main__')"
+    return [sys.executable, "-c", f"import runpy, sys\n{before}\n{run}\n{after}"]
+
+
+def content_of(store: FolderProvider) -> dict[str, Any]:
+    """All that the store has: each key's content and history, and what is half-done."""
+    found: dict[str, Any] = {
+        info.key: ((store.root / info.key).read_bytes(), store.versions(info.key)) for info in store.list("").objects
+    }
+    return found | {"half-done": list(store.root.rglob("*.ggg_part"))}
+
+
+def process_id(client: WorkerClient) -> int:
+    assert client._process is not None
+    return client._process.pid
+
+
+def wait_until_moving(job: Job) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not job.done:
+        assert not job.ended, "it ended before a byte was reported"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def assert_ends(process: int) -> None:
+    """Whose child it is does not matter."""
+    try:
+        handle = os.pidfd_open(process)
+    except ProcessLookupError:
+        return
+    ended, _, _ = select.select([handle], [], [], DEADLINE)
+    os.close(handle)
+    assert ended, "the worker lives on"
+
+
+def assert_is_sentence(text: str) -> None:
+    assert re.fullmatch(r"[A-Z\"].*[.?]", text), text
+    assert "Traceback" not in text
+
+
+class TestJobs:
+    def test_an_upload_answers_what_was_stored(
+        self, worker: WorkerClient, config: dict[str, Any], store: FolderProvider, small_file: Path
+    ) -> None:
+        answer = worker.submit("upload", config, path=str(small_file), component_id="robot/arm.blend").wait()
+        assert (store.root / "robot/arm.blend").read_bytes() == b"small"
+        stored = store.head("robot/arm.blend")
+        assert (answer["component_id"], answer["size"]) == ("robot/arm.blend", 5)
+        assert answer["sha256"] == stored.sha256
+        assert answer["modified"] == stored.modified.timestamp()
+
+    def test_a_download_writes_the_file(
+        self, worker: WorkerClient, config: dict[str, Any], small_file: Path, tmp_path: Path
+    ) -> None:
+        worker.submit("upload", config, path=str(small_file), component_id="arm.blend").wait()
+        target = tmp_path / "new" / "pulled.blend"
+        job = worker.submit("download", config, component_id="arm.blend", path=str(target), overwrite=False)
+        assert job.wait()["size"] == 5
+        assert target.read_bytes() == b"small"
+
+    def test_a_list_is_that_of_the_prefix(self, worker: WorkerClient, config: dict[str, Any], small_file: Path) -> None:
+        for prefix, name in (("", "a.blend"), ("models", "b.blend"), ("models", "c/d.blend")):
+            worker.submit("upload", config | {"prefix": prefix}, path=str(small_file), component_id=name).wait()
+        answer = worker.submit("list", config | {"prefix": "models"}).wait()
+        assert [(each["component_id"], each["size"]) for each in answer] == [("b.blend", 5), ("c/d.blend", 5)]
+
+    def test_each_of_many_jobs_gets_its_own_answer(
+        self, worker: WorkerClient, config: dict[str, Any], tmp_path: Path
+    ) -> None:
+        names = [f"part{number}.blend" for number in range(20)]
+        for size, name in enumerate(names):
+            (tmp_path / name).write_bytes(b"x" * size)
+        jobs = [worker.submit("upload", config, path=str(tmp_path / name), component_id=name) for name in names]
+        answers = [(answer["component_id"], answer["size"]) for answer in (job.wait() for job in jobs)]
+        assert answers == [(name, size) for size, name in enumerate(names)]
+
+    def test_a_job_does_not_wait_for_one_that_hangs(
+        self, worker: WorkerClient, config: dict[str, Any], small_file: Path, release: Callable[[], None]
+    ) -> None:
+        hanging = worker.submit("upload", config, path=str(small_file), component_id="arm.blend")
+        assert worker.submit("list", config).wait() == []
+        assert not hanging.ended
+        release()
+        assert hanging.wait()["component_id"] == "arm.blend"
+
+    def test_progress_tells_bytes_done_and_in_all(
+        self, worker: WorkerClient, config: dict[str, Any], large_file: Path
+    ) -> None:
+        job = worker.submit("upload", config, path=str(large_file), component_id="large.blend")
+        wait_until_moving(job)
+        assert 0 < job.done <= job.total == LARGE
+        job.cancel()
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("verb", "config", "arguments", "named"),
+        [
+            ("download", {}, {"component_id": "no.blend", "path": "x.blend", "overwrite": False}, '"no.blend"'),
+            ("upload", {}, {"path": "/no/such.blend", "component_id": "a.blend"}, "such.blend"),
+            ("upload", {}, {"path": "/", "component_id": "../a.blend"}, '"../a.blend"'),
+            ("list", {"colour": "red"}, {}, '"colour"'),
+            ("list", {"provider": "tape"}, {}, '"tape"'),
+            ("list", {"root": "/dev/null/store"}, {}, '"/dev/null/store"'),
+        ],
+    )
+    def test_an_error_is_one_sentence_that_names_its_cause(
+        self,
+        worker: WorkerClient,
+        store: FolderProvider,
+        tmp_path: Path,
+        verb: str,
+        config: dict[str, Any],
+        arguments: dict[str, Any],
+        named: str,
+    ) -> None:
+        if verb == "download":
+            arguments = arguments | {"path": str(tmp_path / arguments["path"])}
+        with pytest.raises(JobError) as caught:
+            worker.submit(verb, {"root": str(store.root)} | config, **arguments).wait()
+        assert_is_sentence(str(caught.value))
+        assert named in str(caught.value)
+
+    @pytest.mark.parametrize(("verb", "arguments"), [("juggle", {}), ("list", {"balls": 3})])
+    def test_a_fault_is_a_sentence_and_its_details_are_in_the_log(
+        self, worker: WorkerClient, config: dict[str, Any], log_folder: Path, verb: str, arguments: dict[str, Any]
+    ) -> None:
+        with pytest.raises(JobError) as caught:
+            worker.submit(verb, config, **arguments).wait()
+        assert_is_sentence(str(caught.value))
+        log = (log_folder / "cloud_storage.log").read_text("utf-8")
+        assert "Traceback" in log
+        assert (verb if verb == "juggle" else "balls") in log
+
+    def test_the_next_job_works_after_one_that_failed(self, worker: WorkerClient, config: dict[str, Any]) -> None:
+        with pytest.raises(JobError):
+            worker.submit("juggle", config).wait()
+        before = process_id(worker)
+        assert worker.submit("list", config).wait() == []
+        assert process_id(worker) == before
+
+    def test_a_log_that_cannot_be_written_stops_no_work(
+        self, make_client: MakeClient, config: dict[str, Any], small_file: Path
+    ) -> None:
+        assert make_client(log_folder=small_file / "log").submit("list", config).wait() == []
+
+
+class TestCancel:
+    def test_cancel_in_the_middle_leaves_the_store_as_it_was(
+        self, worker: WorkerClient, config: dict[str, Any], store: FolderProvider, small_file: Path, large_file: Path
+    ) -> None:
+        worker.submit("upload", config, path=str(small_file), component_id="arm.blend").wait()
+        before = content_of(store)
+        job = worker.submit("upload", config, path=str(large_file), component_id="arm.blend")
+        wait_until_moving(job)
+        job.cancel()
+        with pytest.raises(JobError, match="cancelled"):
+            job.wait()
+        assert content_of(store) == before
+
+    def test_cancel_in_the_middle_of_a_download_leaves_no_file(
+        self, worker: WorkerClient, config: dict[str, Any], store: FolderProvider, large_file: Path, tmp_path: Path
+    ) -> None:
+        store.root.mkdir()
+        large_file.rename(store.root / "large.blend")
+        target = tmp_path / "pulled" / "large.blend"
+        job = worker.submit("download", config, component_id="large.blend", path=str(target), overwrite=False)
+        wait_until_moving(job)
+        job.cancel()
+        with pytest.raises(JobError, match="cancelled"):
+            job.wait()
+        assert list(target.parent.iterdir()) == []
+
+    def test_a_job_that_stands_in_line_can_be_cancelled(
+        self,
+        worker: WorkerClient,
+        config: dict[str, Any],
+        store: FolderProvider,
+        small_file: Path,
+        release: Callable[[], None],
+    ) -> None:
+        jobs = [worker.submit("upload", config, path=str(small_file), component_id=f"{n}.blend") for n in range(8)]
+        jobs[-1].cancel()
+        release()
+        for job in jobs[:-1]:
+            job.wait()
+        with pytest.raises(JobError, match="cancelled"):
+            jobs[-1].wait()
+        assert [info.key for info in store.list("").objects] == [f"{n}.blend" for n in range(7)]
+
+    def test_cancel_of_what_has_ended_does_nothing(self, worker: WorkerClient, config: dict[str, Any]) -> None:
+        job = worker.submit("list", config)
+        job.wait()
+        job.cancel()
+        assert job.wait() == []
+        assert worker.submit("list", config).wait() == []
+
+
+class TestProcess:
+    def test_it_is_started_by_the_first_job_only(self, client: WorkerClient, config: dict[str, Any]) -> None:
+        assert client._process is None
+        client.submit("list", config).wait()
+        first = process_id(client)
+        client.submit("list", config).wait()
+        assert process_id(client) == first
+
+    def test_its_command_line_tells_nothing(self, client: WorkerClient, tmp_path: Path) -> None:
+        config = {"root": str(tmp_path / "private-root"), "prefix": "private-prefix", "profile": "private-profile"}
+        client.submit("list", config).wait()
+        command = Path(f"/proc/{process_id(client)}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        assert command == [sys.executable.encode(), os.fsencode(MAIN)]
+
+    def test_killed_in_the_middle_its_job_fails_and_the_next_starts_it_again(
+        self, client: WorkerClient, config: dict[str, Any], store: FolderProvider, small_file: Path, large_file: Path
+    ) -> None:
+        client.submit("upload", config, path=str(small_file), component_id="arm.blend").wait()
+        before = content_of(store)
+        job = client.submit("upload", config, path=str(large_file), component_id="arm.blend")
+        wait_until_moving(job)
+        killed = process_id(client)
+        os.kill(killed, signal.SIGKILL)
+        with pytest.raises(JobError) as caught:
+            job.wait()
+        assert_is_sentence(str(caught.value))
+        job.cancel()
+        client.submit("upload", config, path=str(small_file), component_id="next.blend").wait()
+        assert process_id(client) != killed
+        after = content_of(store)
+        assert after.pop("next.blend")[0] == b"small"
+        assert after == before
+
+    def test_killed_it_ends_all_jobs_under_way(
+        self, client: WorkerClient, config: dict[str, Any], small_file: Path, release: Callable[[], None]
+    ) -> None:
+        jobs = [client.submit("upload", config, path=str(small_file), component_id=f"{n}.blend") for n in range(6)]
+        os.kill(process_id(client), signal.SIGKILL)
+        for job in jobs:
+            with pytest.raises(JobError):
+                job.wait()
+
+    def test_stop_ends_it_and_its_jobs(
+        self, client: WorkerClient, config: dict[str, Any], store: FolderProvider, large_file: Path
+    ) -> None:
+        job = client.submit("upload", config, path=str(large_file), component_id="large.blend")
+        wait_until_moving(job)
+        process = client._process
+        client.stop()
+        assert process is not None
+        assert process.returncode == 0
+        with pytest.raises(JobError) as caught:
+            job.wait()
+        assert_is_sentence(str(caught.value))
+        assert content_of(store) == {"half-done": []}
+
+    def test_stop_twice_or_before_the_start_does_nothing(self, client: WorkerClient, config: dict[str, Any]) -> None:
+        client.stop()
+        client.submit("list", config).wait()
+        client.stop()
+        client.stop()
+        assert client.submit("list", config).wait() == []
+
+    def test_stop_after_it_was_killed_is_quiet(self, client: WorkerClient, config: dict[str, Any]) -> None:
+        client.submit("list", config).wait()
+        os.kill(process_id(client), signal.SIGKILL)
+        assert_ends(process_id(client))
+        client.stop()
+
+    def test_a_python_that_is_not_there_is_a_sentence(self, make_client: MakeClient, config: dict[str, Any]) -> None:
+        with pytest.raises(JobError, match="no-such-python") as caught:
+            make_client("no-such-python").submit("list", config)
+        assert_is_sentence(str(caught.value))
+
+    def test_a_worker_that_cannot_start_says_why(self, make_client: MakeClient, config: dict[str, Any]) -> None:
+        python = launcher("sys.modules['filelock'] = None")
+        with pytest.raises(JobError, match="filelock") as caught:
+            make_client(*python).submit("list", config).wait()
+        assert_is_sentence(str(caught.value))
+
+
+START_A_JOB_AND_WAIT = """
+import json, sys, time
+from pathlib import Path
+from ggg_cloud_addon.worker.client import WorkerClient
+
+root, path = sys.argv[1:]
+client = WorkerClient([sys.executable], Path(path).parent)
+job = client.submit("upload", {"root": root}, path=path, component_id="arm.blend")
+while not job.done:
+    time.sleep(0.002)
+print(client._process.pid, flush=True)
+job.wait()
+"""
+
+
+class TestOrphans:
+    @pytest.fixture
+    def kill_parent(self, store: FolderProvider) -> Callable[[Path], int]:
+        """Start the upload of a file in a parent of its own and kill that; returns the worker's process ID."""
+
+        def kill(path: Path) -> int:
+            command = [sys.executable, "-c", START_A_JOB_AND_WAIT, str(store.root), str(path)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+                assert parent.stdout is not None
+                worker = int(parent.stdout.readline())
+                parent.kill()
+            return worker
+
+        return kill
+
+    def test_it_ends_when_its_parent_is_killed(
+        self, kill_parent: Callable[[Path], int], store: FolderProvider, large_file: Path
+    ) -> None:
+        assert_ends(kill_parent(large_file))
+        assert content_of(store) == {"half-done": []}
+
+    def test_it_ends_also_when_the_store_does_not_answer(
+        self, kill_parent: Callable[[Path], int], small_file: Path, release: Callable[[], None]
+    ) -> None:
+        assert_ends(kill_parent(small_file))
+
+
+class TestPipes:
+    def test_what_libraries_print_is_no_message(
+        self, make_client: MakeClient, config: dict[str, Any], store: FolderProvider, small_file: Path
+    ) -> None:
+        noise = """
+import os
+def print_on_rename(event, arguments):
+    if event == "os.rename":
+        print("noise", flush=True)
+        os.write(1, b"noise without an end")
+sys.addaudithook(print_on_rename)
+"""
+        client = make_client(*launcher(noise))
+        client.submit("upload", config, path=str(small_file), component_id="arm.blend").wait()
+        assert len(client.submit("list", config).wait()) == 1
+
+    def test_what_is_printed_before_the_start_is_no_message(
+        self, make_client: MakeClient, config: dict[str, Any]
+    ) -> None:
+        assert make_client(*launcher("print('hello', flush=True)")).submit("list", config).wait() == []
+
+    def test_lines_that_are_no_request_do_not_kill_it(self, config: dict[str, Any], tmp_path: Path) -> None:
+        settings = {"sys_path": sys.path, "log_folder": str(tmp_path)}
+        lines = [
+            json.dumps(settings).encode() + b"\n",
+            b"garbage\n",
+            b"\xff\xfe\0\n",
+            b"[]\n",
+            b"\n",
+            b'{"kind": "Request", "id": [], "verb": "cancel"}\n',
+            encode(Progress(1, 2, 3)),
+            encode(Request(7, "list", config)),
+            encode(Request(8, "list", config, {"more": 1})),
+        ]
+        done = subprocess.run(
+            [sys.executable, MAIN], input=b"".join(lines), capture_output=True, timeout=DEADLINE, check=True
+        )
+        answers: dict[int, Message] = {message.id: message for message in map(decode, done.stdout.splitlines())}
+        assert answers.keys() == {7, 8}
+        assert answers[7] in (Finished(7, []), Failed(7, "It was cancelled; nothing was changed."))
+        assert b"Traceback" not in done.stderr
+
+
+class TestImports:
+    def test_the_worker_loads_neither_blender_nor_sdks(
+        self, make_client: MakeClient, config: dict[str, Any], small_file: Path, tmp_path: Path
+    ) -> None:
+        loaded = tmp_path / "loaded.txt"
+        write = f"import pathlib\npathlib.Path({str(loaded)!r}).write_text(' '.join(sys.modules))"
+        client = make_client(*launcher("", write))
+        client.submit("upload", config, path=str(small_file), component_id="arm.blend").wait()
+        client.submit("list", config).wait()
+        client.stop()
+        modules = {name.partition(".")[0] for name in loaded.read_text().split()}
+        assert "ggg_cloud_addon" in modules
+        assert not modules & {"bpy", "boto3", "botocore", "azure", "cryptography", "requests"}
+
+    def test_the_client_loads_no_engine(self, run_child: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+        done = run_child("import ggg_cloud_addon.worker.client, sys; print('\\n'.join(sys.modules))")
+        modules = done.stdout.split()
+        assert "ggg_cloud_addon.worker.client" in modules
+        assert not [name for name in modules if "cloud_storage" in name or "server" in name]
+        assert not {"bpy", "boto3", "azure", "filelock", "platformdirs"} & set(modules)

@@ -5,11 +5,14 @@ Exit codes: 0 done, 1 something failed, 2 wrong use, 3 a person has to decide.
 
 import argparse
 import contextlib
+import io
 import json
 import logging
+import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -18,33 +21,54 @@ from typing import Any
 from tabulate import tabulate
 from tqdm import tqdm
 
-from . import __version__, headless
+from . import cloud_storage, headless
 from .blender.scene import SceneError
+from .cli_parser import UsageError, make_parser
 from .cloud_storage import BatchResult, CloudStorageConfig, CloudStorageManager, ComponentInfo, StorageError
 from .cloud_storage.errors import ConfigError, InvalidIdError
 from .cloud_storage.log import default_log_folder, start_log
 from .cloud_storage.transfers import Progress
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(f"{cloud_storage.__name__}.cli")  # below the one that start_log writes down
 
-
-class UsageError(Exception):
-    """The arguments do not fit together; one sentence."""
+Answer = tuple[Any, bool]
+"""What ``--json`` prints, and whether something failed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; ``arguments`` are those of the process if left out."""
-    parser = _parser()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for
+    code = 1
     try:
-        args = parser.parse_args(arguments)
-    except SystemExit as stop:  # argparse has said why; in Blender nothing may exit
+        code = _run(arguments)
+        print(end="", flush=True)
+    except OSError as error:  # of stdout: "head" has seen enough, or the disk is full
+        if code == 0 and not isinstance(error, BrokenPipeError):
+            print(f"The answer cannot be written: {error}.", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor will Python at its exit
+        return 1
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    args = argparse.Namespace(json="--json" in arguments)
+    try:
+        make_parser().parse_args(arguments, args)
+        _start_log()
+        answer, failed = VERBS[args.verb](args)
+    except SystemExit as stop:  # --help and --version; in Blender nothing may exit
         return int(stop.code or 0)
-    try:
-        start_log(default_log_folder())
-        answer, failed = args.run(args)
     except (StorageError, SceneError, UsageError) as error:
-        log.debug("%s failed", args.verb, exc_info=error)
+        log.error("Failed: %s", error, exc_info=error)
         return _fail(args, str(error), 2 if isinstance(error, ConfigError | InvalidIdError | UsageError) else 1)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # the engine and the scene say theirs: temporary files, or a full disk for stdout
+        log.error("Failed: %s", error, exc_info=error)
+        return _fail(args, f"This machine refuses: {error}.", 1)
     except KeyboardInterrupt:
         return _fail(args, "Stopped; nothing half-done was left behind.", 1)
     if args.json:
@@ -52,62 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-Answer = tuple[Any, bool]
-"""What ``--json`` prints, and whether something failed."""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ggg-cloud", description="Keep Blender model components in storage of your own."
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
-    storage = common.add_argument_group("storage (without any: a folder of your own)")
-    storage.add_argument("--provider", help="aws, azure or mock, the plain folder")
-    storage.add_argument("--root", metavar="FOLDER", help="the plain-folder store's folder")
-    storage.add_argument("--bucket", metavar="NAME", help="bucket, container, or folder in the root")
-    storage.add_argument("--prefix", help="keep all components below this path")
-    storage.add_argument("--endpoint-url", metavar="URL", help="an S3-compatible server or an emulator")
-    storage.add_argument("--credentials-file", metavar="FILE", help="JSON with the keys")
-    storage.add_argument("--config", metavar="FILE", help="JSON with these settings; the options win over it")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-
-    def verb(name: str, run: Callable[[argparse.Namespace], Answer], text: str) -> argparse.ArgumentParser:
-        made = verbs.add_parser(name, parents=[common], help=text, description=text)
-        made.set_defaults(run=run)
-        return made
-
-    demo = verb("demo", _demo, "Push a scene, list it, pull it back, and compare what came (needs Blender).")
-    demo.add_argument("--input", metavar="FILE.blend", help="use this scene instead of one made for the demo")
-
-    push = verb("push", _push, "Store files, or content of a scene, as components.")
-    push.add_argument("files", nargs="*", metavar="FILE", help="files; with content of a scene: its .blend")
-    push.add_argument("--id", metavar="ID", help="the component's ID; else the file's name")
-    content = push.add_mutually_exclusive_group()
-    content.add_argument("--scene", action="store_true", help="push the whole scene (needs Blender)")
-    content.add_argument("--collection", metavar="NAME", help="push a collection of the scene (needs Blender)")
-    content.add_argument("--selection", action="store_true", help="push the selected objects (needs Blender)")
-
-    pull = verb("pull", _pull, "Fetch a component into a file, or into a scene.")
-    pull.add_argument("id", metavar="ID")
-    pull.add_argument("target", nargs="?", metavar="PATH", help="file or folder; else a file of the same name here")
-    pull.add_argument("--version-id", metavar="VERSION", help="an older version, see: versions")
-    pull.add_argument("--overwrite", action="store_true", help="replace a file that has other content")
-    pull.add_argument("--into", metavar="FILE.blend", help="append or import it there, and save (needs Blender)")
-    pull.add_argument("--link", action="store_true", help="with --into: link to it instead")
-
-    verb("list", _list, "List the components.")
-    info = verb("info", _info, "Tell everything about one component.")
-    info.add_argument("id", metavar="ID")
-    delete = verb("delete", _delete, "Delete components; their content stays among the versions where there are any.")
-    delete.add_argument("ids", nargs="+", metavar="ID")
-    versions = verb("versions", _versions, "List the versions of a component, newest first.")
-    versions.add_argument("id", metavar="ID")
-    restore = verb("restore", _restore, "Make an older version the current one.")
-    restore.add_argument("id", metavar="ID")
-    restore.add_argument("version_id", metavar="VERSION")
-    return parser
+def _start_log() -> None:
+    logging.raiseExceptions = False  # a disk that is full is told once, by the work and not by the log
+    try:
+        start_log(default_log_folder())
+    except StorageError as error:
+        print(f"There will be no log: {error}", file=sys.stderr)
 
 
 def _manager(args: argparse.Namespace) -> CloudStorageManager:
@@ -134,26 +108,34 @@ def _demo(args: argparse.Namespace) -> Answer:
 
 def _push(args: argparse.Namespace) -> Answer:
     manager = _manager(args)
-    if args.scene or args.collection or args.selection:
+    if args.scene or args.collection is not None or args.selection:
         return _push_from_scene(args, manager)
     if not args.files:
         raise UsageError("Name a file to push, or say --scene, --collection or --selection.")
-    if args.id and len(args.files) > 1:
+    if args.id is not None and len(args.files) > 1:
         raise UsageError("--id goes with one file; push several under their own names.")
     if len(args.files) == 1:
         path = Path(args.files[0])
-        return _pushed(args, _upload(args, manager, path, args.id or path.name))
-    results = manager.upload_components([(path, Path(path).name) for path in args.files])
+        return _pushed(args, _upload(args, manager, path, path.name if args.id is None else args.id))
+    names = [Path(path).name for path in args.files]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f'More than one file would become "{name}"; push them one by one with --id.')
+    results = manager.upload_components(zip(args.files, names, strict=True))
     return _batch(args, results, "Pushed")
 
 
 def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> Answer:
     if len(args.files) > 1:
         raise UsageError("Name one .blend file whose content is pushed.")
-    component_id = args.id or (args.collection or Path(*args.files or ["scene"]).stem) + ".blend"
+    component_id = args.id
+    if component_id is None:
+        component_id = (args.collection or Path(*args.files or ["scene"]).stem) + ".blend"
     manager.key_of(component_id)  # a bad ID is said before the export
     if args.files:
         headless.open_scene(Path(args.files[0]))
+    elif not headless.has_open_scene():
+        raise UsageError("No scene is open; name the .blend file whose content is pushed.")
     with headless.exported(component_id, collection=args.collection, selection=args.selection) as path:
         return _pushed(args, _upload(args, manager, path, component_id))
 
@@ -173,11 +155,13 @@ def _pull(args: argparse.Namespace) -> Answer:
     if args.into:
         if args.target:
             raise UsageError("Give either a PATH to write, or --into a scene.")
+        if Path(args.into).suffix != ".blend":
+            raise UsageError(f'"{args.into}" is no .blend file, and --into saves one.')
         return _pull_into_scene(args, manager)
     if args.link:
         raise UsageError("--link goes with --into.")
     target = Path(args.target or ".")
-    if target.is_dir():
+    if target.is_dir() or (args.target or "").endswith(("/", os.sep)):
         target /= args.id.rpartition("/")[2]
     info = _download(args, manager, target, overwrite=args.overwrite)
     _say(args, f"Pulled {args.id} to {target} ({info.size:,} bytes).")
@@ -185,18 +169,15 @@ def _pull(args: argparse.Namespace) -> Answer:
 
 
 def _pull_into_scene(args: argparse.Namespace, manager: CloudStorageManager) -> Answer:
-    into = Path(args.into).absolute()
+    into = Path(args.into).resolve()
+    name = Path(args.id).name
+    manager.key_of(args.id)  # a bad ID is said before it becomes a path
     with tempfile.TemporaryDirectory(prefix="ggg_cloud_") as folder:
-        beside = into.parent / headless.LINKED_FOLDER / args.id
-        path = beside if args.link else Path(folder, "component" + Path(args.id).suffix)
-        info = _download(args, manager, path, overwrite=False)
-        if into.exists():
-            headless.open_scene(into)
-        else:
-            headless.empty_scene()
-        objects = headless.load(path, args.id, link=args.link)
-        headless.save_scene(into)
-    _say(args, f"Pulled {args.id} into {into} ({objects} objects).")
+        path = into.parent / headless.LINKED_FOLDER / args.id if args.link else Path(folder, name)
+        with headless.put_back_on_error(path):
+            info = _download(args, manager, path, overwrite=args.overwrite)
+            objects = headless.load_into(into, path, args.id, link=args.link)
+    _say(args, f"Pulled {args.id} into {into} ({objects} object{'s' if objects != 1 else ''}).")
     return {**asdict(info), "path": str(into), "objects": objects}, False
 
 
@@ -210,20 +191,27 @@ def _download(
 
 
 def _list(args: argparse.Namespace) -> Answer:
-    components = _manager(args).list_components()
+    manager = _manager(args)
+    components = manager.list_components()
     rows = [(each.component_id, f"{each.size:,}", _shown_time(each.modified)) for each in components]
-    _table(args, rows, ("Component", "Bytes", "Modified"))
+    if rows:
+        _table(args, rows, ("Component", "Bytes", "Modified"))
+    else:
+        _say(args, f"No components in {manager.provider.location}.")
     return [asdict(each) for each in components], False
 
 
 def _info(args: argparse.Namespace) -> Answer:
     answer = asdict(_manager(args).get_info(args.id))
-    _table(args, [(key, value) for key, value in answer.items() if value], ())
+    _table(args, [(key, value) for key, value in answer.items() if value not in (None, {})])
     return answer, False
 
 
 def _delete(args: argparse.Namespace) -> Answer:
-    results = _manager(args).delete_components(args.ids)
+    manager = _manager(args)
+    for component_id in args.ids:
+        manager.key_of(component_id)  # a slip in the command deletes nothing
+    results = manager.delete_components(args.ids)
     return _batch(args, results, "Deleted")
 
 
@@ -249,7 +237,12 @@ def _batch(args: argparse.Namespace, results: list[BatchResult], done: str) -> A
             _say(args, f"{done} {each.component_id}.")
         else:
             print(each.error, file=sys.stderr)
-    answer = [{"component_id": each.component_id, "error": str(each.error or "") or None} for each in results]
+    answer = [
+        {"component_id": each.component_id}
+        | (asdict(each.info) if each.info else {})
+        | {"error": str(each.error) if each.error else None}
+        for each in results
+    ]
     return answer, not all(each.ok for each in results)
 
 
@@ -258,8 +251,10 @@ def _say(args: argparse.Namespace, text: str) -> None:
         print(text)
 
 
-def _table(args: argparse.Namespace, rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> None:
-    _say(args, tabulate(rows, headers, disable_numparse=True, colalign=("left", "right")[: len(rows and rows[0])]))
+def _table(args: argparse.Namespace, rows: Sequence[Sequence[Any]], headers: Sequence[str] = ()) -> None:
+    align = ["right" if name == "Bytes" else "left" for name in headers] or None
+    style = "simple" if headers else "plain"
+    _say(args, tabulate(rows, headers, style, disable_numparse=True, colalign=align))
 
 
 def _shown_time(time: datetime) -> str:
@@ -270,7 +265,8 @@ def _shown_time(time: datetime) -> str:
 def _bar(args: argparse.Namespace, name: str) -> Iterator[Progress]:
     """A progress bar on stderr while a person watches."""
     watched = sys.stderr.isatty() and not args.json
-    with tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=not watched) as bar:
+    columns, rows = shutil.get_terminal_size()  # where a terminal does not know, tqdm itself would show nothing
+    with tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=not watched, ncols=columns, nrows=rows) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
@@ -288,3 +284,15 @@ def _fail(args: argparse.Namespace, sentence: str, code: int) -> int:
 
 def _as_json(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+VERBS: Mapping[str, Callable[[argparse.Namespace], Answer]] = {
+    "demo": _demo,
+    "push": _push,
+    "pull": _pull,
+    "list": _list,
+    "info": _info,
+    "delete": _delete,
+    "versions": _versions,
+    "restore": _restore,
+}

@@ -2,42 +2,67 @@
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .blender.scene import SceneError
+from .cloud_storage.files import flush_to_disk, link_or_copy, part_file, sweep_parts, translated
 
 LINKED_FOLDER = "ggg_cloud"
 """Beside a .blend file: where the components lie that it links to."""
 
+ZSTD_SEEK_TABLE_END = b"\xb1\xea\x92\x8f"
+"""Ends a compressed .blend file (github.com/facebook/zstd, "Zstandard Seekable Format")."""
+BLEND_END_BYTES = 64
+"""In which the last block of one that is not compressed lies; its name is ENDB."""
+
 
 @contextlib.contextmanager
 def blender() -> Iterator[Any]:
-    """Give ``bpy``; what Blender prints meanwhile is dropped, as stdout is for answers.
+    """Give ``bpy``; what Blender prints meanwhile is dropped, as stdout is for answers, and Ctrl-C comes at the end.
 
     Raises:
         SceneError: this Python has no Blender.
     """
-    try:
-        import bpy
-    except ImportError:
-        raise SceneError(
-            'This needs Blender: run "blender -b --command ggg_cloud ..." with the same arguments, or install '
-            'Blender for Python with "pip install bpy==5.0.1".'
-        ) from None
     sys.stdout.flush()
     kept = os.dup(1)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     try:
-        yield bpy
+        with _interrupted_at_the_end():
+            try:
+                import bpy
+            except ImportError:
+                raise SceneError(
+                    'This needs Blender: run "blender -b --command ggg_cloud ..." with the same arguments, or install '
+                    'Blender for Python with "pip install bpy==5.0.1".'
+                ) from None
+            yield bpy
     finally:
         sys.stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def _interrupted_at_the_end() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block: within, Blender swallows it, or dies of it."""
+    if threading.current_thread() is not threading.main_thread():  # which alone gets it
+        yield
+        return
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if interrupts:
+            raise KeyboardInterrupt
 
 
 def open_scene(path: Path) -> None:
@@ -47,12 +72,20 @@ def open_scene(path: Path) -> None:
         SceneError: it is not there, or Blender cannot read it.
     """
     with blender() as bpy:
+        if path.is_dir():
+            raise SceneError(f'"{path}" is a directory; name a .blend file.')
         if not path.is_file():
             raise SceneError(f'The file "{path}" does not exist; check the path.')
         try:
             bpy.ops.wm.open_mainfile(filepath=str(path.absolute()), load_ui=False)
         except RuntimeError as error:
             raise SceneError(f'Blender cannot open "{path}"; it may be damaged or no .blend file.') from error
+
+
+def has_open_scene() -> bool:
+    """Whether a .blend file is open: Blender's own first scene is nobody's work."""
+    with blender() as bpy:
+        return bool(bpy.data.is_saved)
 
 
 def empty_scene() -> None:
@@ -69,7 +102,7 @@ def exported(component_id: str, *, collection: str | None = None, selection: boo
         SceneError: there is nothing to export, or it cannot be.
     """
     with tempfile.TemporaryDirectory(prefix="ggg_cloud_") as folder:
-        path = Path(folder, "component" + Path(component_id).suffix)
+        path = Path(folder, Path(component_id).name)
         with blender() as bpy:
             from .blender.scene.export import export_component, selected_objects
 
@@ -80,7 +113,13 @@ def exported(component_id: str, *, collection: str | None = None, selection: boo
                 content = bpy.data.collections.get(collection)
                 if content is None:
                     raise SceneError(f'The scene has no collection "{collection}"; check its name.')
-            export_component(path, content, name=Path(component_id).stem)
+            try:
+                export_component(path, content, name=Path(component_id).stem)
+            except OSError as error:
+                why = " ".join(str(error).split())
+                raise SceneError(f'"{component_id}" cannot be exported ({why}); check the free space.') from error
+            if path.suffix == ".blend" and not has_end(path):
+                raise SceneError(f'"{component_id}" cannot be exported whole; check the free space.')
         yield path
 
 
@@ -97,13 +136,71 @@ def load(path: Path, component_id: str, *, link: bool = False) -> int:
 
 
 def save_scene(path: Path) -> None:
-    """Save the open scene.
+    """Save the open scene: whole, or not at all.
 
     Raises:
-        SceneError: it cannot be written.
+        SceneError: Blender cannot write it, or it is read-only.
+        LocalFileError: the folder cannot be written.
     """
-    with blender() as bpy:
+    if path.exists() and not os.access(path, os.W_OK):
+        raise SceneError(f'"{path}" is read-only, so nothing was saved; allow writing, or choose another file.')
+    with translated(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_parts(path.parent)
+        with part_file(path.parent, path.name) as part:
+            with blender() as bpy:
+                try:  # in the same folder, as links and textures are saved relative to it
+                    bpy.ops.wm.save_as_mainfile(filepath=str(part), copy=True)
+                except RuntimeError as error:
+                    raise SceneError(f'"{path}" cannot be saved; check your rights and the free space.') from error
+            if not has_end(part):
+                raise SceneError(f'"{path}" cannot be saved whole; check the free space.')
+            with part.open("rb+") as stream:
+                flush_to_disk(stream)
+            os.replace(part, path)
+
+
+def has_end(blend: Path) -> bool:
+    """Whether a .blend file is written to its end: Blender 4.2 to 5.0 do not notice a disk that fills up there."""
+    with blend.open("rb") as stream:
+        stream.seek(max(0, blend.stat().st_size - BLEND_END_BYTES))
+        end = stream.read()
+    return end.endswith(ZSTD_SEEK_TABLE_END) or b"ENDB" in end
+
+
+def load_into(scene: Path, path: Path, component_id: str, *, link: bool = False) -> int:
+    """Bring a component's file into a .blend file, a new one if it is not there; returns the number of its objects.
+
+    Raises:
+        SceneError: Blender cannot read one of them, or write the scene.
+        LocalFileError: the scene's folder cannot be written.
+    """
+    if scene.exists():
+        open_scene(scene)
+    else:
+        empty_scene()
+    objects = load(path, component_id, link=link)
+    save_scene(scene)
+    return objects
+
+
+@contextlib.contextmanager
+def put_back_on_error(path: Path) -> Iterator[None]:
+    """Should the block fail, the file gets its old content back, or goes away again with the folders made for it."""
+    made = [folder for folder in path.parents if not folder.exists()]
+    with contextlib.ExitStack() as stack:
+        kept = None
+        if path.is_file():
+            kept = stack.enter_context(part_file(path.parent, path.name))
+            link_or_copy(path, kept, path.parent)
         try:
-            bpy.ops.wm.save_as_mainfile(filepath=str(path))
-        except RuntimeError as error:
-            raise SceneError(f'"{path}" cannot be saved; check that its folder is there and your rights.') from error
+            yield
+        except BaseException:
+            if kept is not None:
+                os.replace(kept, path)
+            elif path.is_file():
+                path.unlink()
+            for folder in made:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise

@@ -1,0 +1,84 @@
+"""What the command ``ggg-cloud`` takes: its verbs and their options."""
+
+import argparse
+from typing import NoReturn
+
+from . import __version__
+
+
+class UsageError(Exception):
+    """The arguments do not fit together; one sentence."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f'{self.prog}: {message}; see "{self.prog} --help".')
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser; the name of the verb is in ``verb`` of what it gives."""
+    parser = _Parser(
+        prog="ggg-cloud", description="Keep Blender model components in storage of your own.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    common = _Parser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+    storage = common.add_argument_group("storage (without any: a folder of your own)")
+    storage.add_argument("--provider", help="aws, azure or mock, the plain folder")
+    storage.add_argument("--root", type=_path, metavar="FOLDER", help="the plain-folder store's folder")
+    storage.add_argument("--bucket", metavar="NAME", help="bucket, container, or folder in the root")
+    storage.add_argument("--prefix", help="keep all components below this path")
+    storage.add_argument("--endpoint-url", metavar="URL", help="an S3-compatible server or an emulator")
+    storage.add_argument("--credentials-file", type=_path, metavar="FILE", help="JSON with the keys")
+    storage.add_argument(
+        "--config", type=_path, metavar="FILE", help="JSON with these settings; the options win over it"
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        return verbs.add_parser(name, parents=[common], help=text, description=text, allow_abbrev=False)
+
+    demo = verb("demo", "Push a scene, list it, pull it back, and compare what came (needs Blender).")
+    demo.add_argument(
+        "--input", type=_path, metavar="FILE.blend", help="use this scene instead of one made for the demo"
+    )
+
+    push = verb("push", "Store files, or content of a scene, as components.")
+    push.add_argument("files", nargs="*", type=_path, metavar="FILE", help="files; with content of a scene: its .blend")
+    push.add_argument("--id", metavar="ID", help="the component's ID; else the file's name")
+    content = push.add_mutually_exclusive_group()
+    content.add_argument("--scene", action="store_true", help="push the whole scene (needs Blender)")
+    content.add_argument("--collection", metavar="NAME", help="push a collection of the scene (needs Blender)")
+    content.add_argument("--selection", action="store_true", help="push the selected objects (needs Blender)")
+
+    pull = verb("pull", "Fetch a component into a file, or into a scene.")
+    pull.add_argument("id", metavar="ID")
+    pull.add_argument(
+        "target", nargs="?", type=_path, metavar="PATH", help="file or folder; else a file of the same name here"
+    )
+    pull.add_argument("--version-id", metavar="VERSION", help="an older version, see: versions")
+    pull.add_argument("--overwrite", action="store_true", help="replace a file that has other content")
+    pull.add_argument(
+        "--into", type=_path, metavar="FILE.blend", help="append or import it there, and save (needs Blender)"
+    )
+    pull.add_argument("--link", action="store_true", help="with --into: link to it instead")
+
+    verb("list", "List the components.")
+    info = verb("info", "Tell everything about one component.")
+    info.add_argument("id", metavar="ID")
+    delete = verb("delete", "Delete components; their content stays among the versions where there are any.")
+    delete.add_argument("ids", nargs="+", metavar="ID")
+    versions = verb("versions", "List the versions of a component, newest first.")
+    versions.add_argument("id", metavar="ID")
+    restore = verb("restore", "Make an older version the current one.")
+    restore.add_argument("id", metavar="ID")
+    restore.add_argument("version_id", metavar="VERSION")
+    return parser
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; is a variable of your script not set?")
+    return text

@@ -215,7 +215,8 @@ def _images(material: Any, *, as_fbx: bool) -> Iterator[Any]:
     if as_fbx:
         from bpy_extras import node_shader_utils  # what Blender's exporter asks too
 
-        shader = node_shader_utils.PrincipledBSDFWrapper(material)
+        wrapper: Any = node_shader_utils.PrincipledBSDFWrapper  # the stubs do not know its arguments
+        shader = wrapper(material)
         textures = [getattr(shader, f"{name}_texture") for name in FBX_TEXTURES]
         yield from (texture.image for texture in textures if texture and texture.image)
     elif material.node_tree:

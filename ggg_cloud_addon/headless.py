@@ -11,15 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .blender.scene import SceneError
+from .blender.scene.blend_file import has_end
 from .cloud_storage.files import flush_to_disk, link_or_copy, part_file, sweep_parts, translated
 
 LINKED_FOLDER = "ggg_cloud"
 """Beside a .blend file: where the components lie that it links to."""
-
-ZSTD_SEEK_TABLE_END = b"\xb1\xea\x92\x8f"
-"""Ends a compressed .blend file (github.com/facebook/zstd, "Zstandard Seekable Format")."""
-BLEND_END_BYTES = 64
-"""In which the last block of one that is not compressed lies; its name is ENDB."""
 
 
 @contextlib.contextmanager
@@ -118,8 +114,6 @@ def exported(component_id: str, *, collection: str | None = None, selection: boo
             except OSError as error:
                 why = " ".join(str(error).split())
                 raise SceneError(f'"{component_id}" cannot be exported ({why}); check the free space.') from error
-            if path.suffix == ".blend" and not has_end(path):
-                raise SceneError(f'"{component_id}" cannot be exported whole; check the free space.')
         yield path
 
 
@@ -158,14 +152,6 @@ def save_scene(path: Path) -> None:
             with part.open("rb+") as stream:
                 flush_to_disk(stream)
             os.replace(part, path)
-
-
-def has_end(blend: Path) -> bool:
-    """Whether a .blend file is written to its end: Blender 4.2 to 5.0 do not notice a disk that fills up there."""
-    with blend.open("rb") as stream:
-        stream.seek(max(0, blend.stat().st_size - BLEND_END_BYTES))
-        end = stream.read()
-    return end.endswith(ZSTD_SEEK_TABLE_END) or b"ENDB" in end
 
 
 def load_into(scene: Path, path: Path, component_id: str, *, link: bool = False) -> int:

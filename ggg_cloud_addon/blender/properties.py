@@ -54,7 +54,7 @@ class GGGCloudState(PropertyGroup):
 
 def state_of(context: bpy.types.Context) -> GGGCloudState:
     """The state of this Blender."""
-    return context.window_manager.ggg_cloud  # type: ignore[union-attr, no-any-return]
+    return context.window_manager.ggg_cloud  # type: ignore[no-any-return]
 
 
 def shown_size(size: float) -> str:

@@ -63,6 +63,8 @@ class CloudStorageConfig:
                     raise ConfigError(said) from None
         if "/" in self.bucket_name:
             raise ConfigError(f'The bucket name "{self.bucket_name}" has a "/"; put folders into the prefix.')
+        if "\0" in str(self.root):
+            raise ConfigError("The setting root has a NUL character; write the folder's path again.")
         if self.max_concurrency < 1:
             raise ConfigError("max_concurrency has to be 1 or more.")
         if self.bandwidth_limit is not None and self.bandwidth_limit < 1:
@@ -71,7 +73,7 @@ class CloudStorageConfig:
     @property
     def folder(self) -> Path:
         """The plain-folder store's own folder: ``root``, and in it the bucket's if there is one."""
-        root = Path(self.root).expanduser() if self.root else _default_root()
+        root = _expanded(self.root) if self.root else _default_root()
         return root.absolute() / self.bucket_name
 
     @classmethod
@@ -113,6 +115,13 @@ class CloudStorageConfig:
 
 def _plain_types(annotation: Any) -> tuple[type, ...]:
     return getattr(annotation, "__args__", (annotation,))
+
+
+def _expanded(root: str | Path) -> Path:
+    try:
+        return Path(root).expanduser()
+    except RuntimeError as error:  # "~nobody"
+        raise ConfigError(f'The folder "{root}" begins with an unknown user; write the whole path.') from error
 
 
 def _default_root() -> Path:

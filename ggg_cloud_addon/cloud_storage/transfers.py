@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import IntegrityError, LocalFileError, StoreUnavailableError
 from .files import flush_to_disk, hash_file, part_file, sweep_parts, translated
-from .providers.base import ObjectInfo, OnBytes, Provider
+from .providers.base import Download, ObjectInfo, OnBytes, Provider
 
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all. Raise CancelledError in it to stop the transfer."""
@@ -57,41 +57,45 @@ def download_file(
     with translated(target):
         if target.is_dir():
             raise LocalFileError(f'"{target}" is a directory; name the file to write.')
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = tmp or target.parent
-        _sweep_once(folder)
-        with part_file(folder, target.name) as part:
-            digest = hashlib.sha256()
-            arrived = 0
-            with (
-                provider.get(key, version_id=version_id, if_match=if_match) as download,
-                part.open("wb") as writer,
-            ):
-                on_bytes = adding_up(progress, download.info.size)
-                for chunk in download:
-                    digest.update(chunk)
-                    writer.write(chunk)
-                    arrived += len(chunk)
-                    if on_bytes is not None:
-                        on_bytes(len(chunk))
-                flush_to_disk(writer)
-            info = download.info
-            if info.sha256 is not None and digest.hexdigest() != info.sha256:
-                raise IntegrityError(
-                    f'"{key}" was changed or damaged in the store after it was pushed (its SHA-256 differs), so it '
-                    "was not pulled; restore an older version of it or push it again."
-                )
-            if arrived != info.size:
-                raise StoreUnavailableError(f'Only {arrived} of the {info.size} bytes of "{key}" arrived; try again.')
-            if not overwrite and target.exists() and hash_file(target) != digest.hexdigest():
-                raise LocalFileError(
-                    f'"{target}" is there already with other content, so "{key}" was not pulled over it; move it away, '
-                    "choose another place, or allow overwriting."
-                )
-            if before_replace is not None:
-                before_replace(part)
-            os.replace(part, target)
-    return replace(info, sha256=digest.hexdigest())
+        with provider.get(key, version_id=version_id, if_match=if_match) as download:
+            folder = tmp or target.parent
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _sweep_once(folder)
+            with part_file(folder, target.name) as part:
+                sha256 = _receive(download, part, progress)
+                if not overwrite and target.exists() and hash_file(target) != sha256:
+                    raise LocalFileError(
+                        f'"{target}" is there already with other content, so "{key}" was not pulled over it; move it '
+                        "away, choose another place, or allow overwriting."
+                    )
+                if before_replace is not None:
+                    before_replace(part)
+                os.replace(part, target)
+    return replace(download.info, sha256=sha256)
+
+
+def _receive(download: Download, part: Path, progress: Progress | None) -> str:
+    """Write what arrives into ``part``, and return its SHA-256 if it is the one that was stored."""
+    info = download.info
+    on_bytes = adding_up(progress, info.size)
+    digest = hashlib.sha256()
+    arrived = 0
+    with part.open("wb") as writer:
+        for chunk in download:
+            digest.update(chunk)
+            writer.write(chunk)
+            arrived += len(chunk)
+            if on_bytes is not None:
+                on_bytes(len(chunk))
+        flush_to_disk(writer)
+    if info.sha256 not in (None, digest.hexdigest()):
+        raise IntegrityError(
+            f'"{info.key}" was changed or damaged in the store after it was pushed (its SHA-256 differs), so it was '
+            "not pulled; restore an older version of it or push it again."
+        )
+    if arrived != info.size:
+        raise StoreUnavailableError(f'Only {arrived} of the {info.size} bytes of "{info.key}" arrived; try again.')
+    return digest.hexdigest()
 
 
 @functools.cache

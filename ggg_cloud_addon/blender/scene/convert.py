@@ -81,7 +81,7 @@ class Conversion:
         with self._folder:
             if not self._answer.exists():
                 raise SceneError(
-                    f'"{self._source.name}" made Blender stop (code {self._process.returncode}): it may be damaged'
+                    f'"{self._source.name}" made Blender stop (code {self._process.returncode}): it may be damaged.'
                 )
             error = json.loads(self._answer.read_text(encoding="utf-8"))["error"]
         if error:

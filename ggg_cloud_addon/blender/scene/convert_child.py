@@ -6,6 +6,7 @@ import base64
 import json
 import mimetypes
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,7 @@ def main() -> None:
     except _ConvertError as reason:
         error = str(reason)
     Path(request["answer"]).write_text(json.dumps({"error": error}), encoding="utf-8")
+    shutil.rmtree(bpy.app.tempdir, ignore_errors=True)  # which Blender itself would remove at its exit
     os._exit(0)  # Blender 4.2 as a Python module crashes at exit once glTF was used
 
 
@@ -45,7 +47,7 @@ def _export(source: Path, target: Path, *, use_scripts: bool) -> None:
     if target.suffix in (".gltf", ".glb") and abs(scene.unit_settings.scale_length - 1) > 1e-6:
         raise _ConvertError(
             f"glTF is in metres, and Blender's exporter ignores the unit scale {scene.unit_settings.scale_length:g}"
-            " of this scene: set it to 1, or push a .blend or .fbx"
+            " of this scene: set it to 1, or push a .blend or .fbx."
         )
     chosen = list(scene.objects)
     for obj in chosen:
@@ -69,7 +71,7 @@ def _import(source: Path, target: Path, unit_system: str, unit_scale: float) -> 
     scene.unit_settings.system = unit_system  # type: ignore[assignment]  # another scene's, so a legal one
     scene.unit_settings.scale_length = unit_scale
     if source.suffix.lower() == ".stl" and not _is_whole_stl(source):
-        raise _ConvertError(f'"{source.name}" cannot be opened: it is not STL, or its end is missing')
+        raise _ConvertError(f'"{source.name}" cannot be opened: it is not STL, or its end is missing.')
     operator, options = _IMPORTERS[source.suffix.lower()]
     if operator is _FBX_IMPORT:
         options = {"global_scale": 1 / unit_scale}  # unlike the others, it does not look at the scene
@@ -100,10 +102,10 @@ def _run(operator: Any, failure: str, **options: object) -> None:  # the stubs t
         # An operator written in Python puts its whole traceback first, Blender the caller's place last.
         lines = [line.strip() for line in str(error).splitlines()]
         lines = [line for line in lines if line and not line.startswith("Location:")]
-        reason = lines[-1].removeprefix("Error: ") if lines else "Blender gives no reason"
-        raise _ConvertError(f"{failure}: {reason}") from error
+        reason = lines[-1].removeprefix("Error: ").rstrip(".") if lines else "Blender gives no reason"
+        raise _ConvertError(f"{failure}: {reason}.") from error
     if "FINISHED" not in result:
-        raise _ConvertError(f"{failure}: Blender gives no reason")
+        raise _ConvertError(f"{failure}: Blender gives no reason.")
 
 
 def _fbx(path: Path) -> None:
@@ -123,7 +125,7 @@ def _fbx(path: Path) -> None:
 def _stl(path: Path) -> None:
     _run(bpy.ops.wm.stl_export, "STL cannot be written", filepath=str(path), export_selected_objects=True)
     if path.stat().st_size <= _STL_HEADER:
-        raise _ConvertError("There are no faces, and STL stores nothing else: add some, or push a .blend")
+        raise _ConvertError("There are no faces, and STL stores nothing else: add some, or push a .blend.")
 
 
 def _glb(path: Path, export_format: str = "GLB") -> None:

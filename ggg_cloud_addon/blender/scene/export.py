@@ -12,6 +12,7 @@ import bpy
 from bpy.types import Collection, Context, Object, Scene
 
 from . import SceneError
+from .blend_file import has_end
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 
 FORMATS = (".blend", *EXCHANGE_FORMATS)
@@ -48,10 +49,10 @@ def export_steps(
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise SceneError(f'"{path.name}" cannot be pushed: choose one of {", ".join(FORMATS)}')
+        raise SceneError(f'"{path.name}" cannot be pushed: choose one of {", ".join(FORMATS)}.')
     chosen = _chosen(objects, visible_only=suffix in EXCHANGE_FORMATS)
     if suffix in EXCHANGE_FORMATS and not any(obj.type in _TYPES[suffix] for obj in chosen):
-        raise SceneError(f'"{name}" holds nothing that {suffix} can store: choose meshes, or push a .blend')
+        raise SceneError(f'"{name}" holds nothing that {suffix} can store: choose meshes, or push a .blend.')
     bpy.ops.ed.flush_edits()  # what is being edited or sculpted, into the objects' data
     with tempfile.TemporaryDirectory(prefix=".ggg_cloud-", dir=path.parent) as folder:
         draft = Path(folder, path.stem + suffix)
@@ -70,19 +71,19 @@ def _chosen(objects: Sequence[Object] | Collection | Scene, *, visible_only: boo
     """Return the objects to write, each once; raise SceneError when there are none."""
     if not isinstance(objects, Collection | Scene):
         if not objects:
-            raise SceneError("Nothing is selected: select the objects to push")
+            raise SceneError("Nothing is selected: select the objects to push.")
         return list(dict.fromkeys(objects))
     title = f'The {"scene" if isinstance(objects, Scene) else "collection"} "{objects.name}"'
     found = list(objects.objects if isinstance(objects, Scene) else objects.all_objects)
     if not found:
-        raise SceneError(f"{title} is empty: add an object, or choose something else to push")
+        raise SceneError(f"{title} is empty: add an object, or choose something else to push.")
     if visible_only:
         layer = bpy.context.view_layer
         if isinstance(objects, Scene) and objects != bpy.context.scene:
             layer = objects.view_layers[0]
         found = [obj for obj in found if obj.visible_get(view_layer=layer)]
         if not found:
-            raise SceneError(f"{title} shows no object: unhide what to push, or select it")
+            raise SceneError(f"{title} shows no object: unhide what to push, or select it.")
     return found
 
 
@@ -104,8 +105,11 @@ def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, nam
             scene.collection.children.link(collection)
         try:
             bpy.data.libraries.write(str(path), {scene}, path_remap="ABSOLUTE", compress=True)
-        except RuntimeError as error:
-            raise SceneError(f'"{name}" cannot be written: {error}') from error
+        except (RuntimeError, OSError) as error:
+            reason = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
+            raise SceneError(f'"{path.name}" cannot be written: {reason}.') from error
+    if not has_end(path):
+        raise SceneError(f'"{path.name}" cannot be written whole: check the free space.')
 
 
 @contextlib.contextmanager

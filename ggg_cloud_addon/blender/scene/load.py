@@ -34,11 +34,11 @@ def load_steps(
     """
     suffix = path.suffix.lower()
     if suffix not in (".blend", *EXCHANGE_FORMATS):
-        raise SceneError(f'"{path.name}" cannot be brought into a scene: Blender does not know its format')
+        raise SceneError(f'"{path.name}" cannot be brought into a scene: Blender does not know its format.')
     if link and suffix != ".blend":
-        raise SceneError(f'"{path.name}" cannot be linked, only a .blend can: append it instead')
+        raise SceneError(f'"{path.name}" cannot be linked, only a .blend can: append it instead.')
     if not path.is_file():
-        raise SceneError(f'"{path.name}" cannot be opened: there is no such file')
+        raise SceneError(f'"{path.name}" cannot be opened: there is no such file.')
     with tempfile.TemporaryDirectory(prefix="ggg_cloud-") as folder:
         blend = path
         if suffix != ".blend":
@@ -50,7 +50,7 @@ def load_steps(
             collection = bpy.data.collections.new(name)
             _load_blend(blend, collection, link=link, actions=blend != path)
             if not collection.all_objects:
-                raise SceneError(f'"{path.name}" holds no objects')
+                raise SceneError(f'"{path.name}" holds no objects.')
             _remove_unused(before, collection)
             _show(collection, context)
         return list(collection.all_objects)
@@ -85,8 +85,8 @@ def _load_blend(path: Path, collection: Collection, *, link: bool = False, actio
             if actions:
                 wanted.actions = source.actions
     except (OSError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split()).removeprefix("Error: ")
-        raise SceneError(f'"{path.name}" cannot be opened: {reason}') from error
+        reason = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
+        raise SceneError(f'"{path.name}" cannot be opened: {reason}.') from error
     # What Blender could not read is None.
     scenes: list[Scene] = [scene for scene in wanted.scenes if scene]
     for scene in scenes:

@@ -16,7 +16,8 @@ import contextlib
 import hashlib
 import os
 import stat as kinds
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -111,11 +112,11 @@ class FolderProvider:
         """Read the file; one that is replaced meanwhile is read to its old end."""
         with self._translated(key):
             stream, info = self._open(key, version_id)
-            with stream:
-                if if_match is not None and info.etag != if_match:
-                    raise _changed(key)
-                stream.seek(start)
-                yield _FileDownload(info, stream)
+        with stream:
+            if if_match is not None and info.etag != if_match:
+                raise _changed(key)
+            stream.seek(start)
+            yield _FileDownload(info, stream, self._translated)
 
     def put(
         self,
@@ -319,12 +320,19 @@ class FolderProvider:
 class _FileDownload:
     """An open file of the store as a :class:`~.base.Download`."""
 
-    def __init__(self, info: ObjectInfo, stream: BinaryIO) -> None:
+    def __init__(
+        self, info: ObjectInfo, stream: BinaryIO, translated: Callable[[str], AbstractContextManager[None]]
+    ) -> None:
         self.info = info
         self._stream = stream
+        self._translated = translated
 
     def __iter__(self) -> Iterator[bytes]:
-        while chunk := self._stream.read(CHUNK):
+        while True:
+            with self._translated(self.info.key):  # not what the caller does with the bytes
+                chunk = self._stream.read(CHUNK)
+            if not chunk:
+                return
             yield chunk
 
 

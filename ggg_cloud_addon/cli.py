@@ -100,7 +100,13 @@ def _manager(args: argparse.Namespace) -> CloudStorageManager:
 def _demo(args: argparse.Namespace) -> Answer:
     from .demo import run_demo  # late: no other verb needs it
 
-    rows, same = run_demo(Path(args.input) if args.input else None, lambda text: _say(args, text))
+    if args.provider not in (None, "mock") or args.bucket or args.prefix or args.config:
+        raise UsageError("The demo runs on the plain folder; of the storage options only --root goes with it.")
+    rows, same = run_demo(
+        Path(args.input) if args.input else None,
+        Path(args.root) if args.root else None,
+        lambda text: _say(args, text),
+    )
     _table(args, [tuple(row.values()) for row in rows], tuple(rows[0]))
     _say(args, "Everything came back as it was." if same else "Something came back changed.")
     return rows, not same

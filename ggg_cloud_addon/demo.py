@@ -42,8 +42,12 @@ class Inventory:
     """A digest of each image that a material shows."""
 
 
-def run_demo(input_file: Path | None, say: Callable[[str], None]) -> tuple[list[dict[str, Any]], bool]:
+def run_demo(
+    input_file: Path | None, root: Path | None, say: Callable[[str], None]
+) -> tuple[list[dict[str, Any]], bool]:
     """Push a scene as .blend and .fbx, list, pull each into an empty scene, and compare.
+
+    The store is the folder ``root``, which stays, or a temporary one.
 
     Returns:
         A row for each component (what went where, sizes, times, what was compared), and whether all is the same.
@@ -52,8 +56,7 @@ def run_demo(input_file: Path | None, say: Callable[[str], None]) -> tuple[list[
         SceneError: there is no Blender, or the input cannot be used.
     """
     with tempfile.TemporaryDirectory(prefix="ggg_cloud_demo_") as folder:
-        store = Path(folder, "store")
-        manager = CloudStorageManager(CloudStorageConfig(root=store, prefix="models"))
+        manager = CloudStorageManager(CloudStorageConfig(root=root or Path(folder, "store"), prefix="models"))
         name = input_file.stem if input_file else "gear"
         say(f"Opening {input_file}" if input_file else "Building a scene: a gear, a bolt, two materials, a texture")
         scene = Path(folder, "scene.blend")

@@ -139,3 +139,12 @@ def test_the_comparison_sees_every_change_of_a_scene(shell: Shell) -> None:
     assert columns["a moved object, True"] == ["Places"]
     assert columns["another material, False"] == ["Materials"]
     assert columns["another pixel, True"] == ["Images"]
+
+
+def test_the_demo_can_leave_its_store_to_look_at(shell: Shell) -> None:
+    shell.run("demo").check_done()
+    assert {path.name for path in (shell.root / "models").iterdir()} == {"gear.blend", "gear.fbx"}
+
+
+def test_the_demo_refuses_a_storage_that_it_would_not_use(shell: Shell) -> None:
+    shell.run("demo", "--bucket", "parts").check_refused(2, "--root")

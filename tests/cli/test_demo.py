@@ -143,7 +143,7 @@ def test_the_comparison_sees_every_change_of_a_scene(shell: Shell) -> None:
 
 def test_the_demo_can_leave_its_store_to_look_at(shell: Shell) -> None:
     shell.run("demo").check_done()
-    assert {path.name for path in (shell.root / "models").iterdir()} == {"gear.blend", "gear.fbx"}
+    assert {path.name for path in (shell.store / "models").iterdir()} == {"gear.blend", "gear.fbx"}
 
 
 def test_the_demo_refuses_a_storage_that_it_would_not_use(shell: Shell) -> None:

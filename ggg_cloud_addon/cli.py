@@ -22,7 +22,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from . import cloud_storage, headless
-from .blender.scene import SceneError
+from .blender.scene import LINKED_FOLDER, SceneError
 from .cli_parser import UsageError, make_parser
 from .cloud_storage import BatchResult, CloudStorageConfig, CloudStorageManager, ComponentInfo, StorageError
 from .cloud_storage.errors import ConfigError, InvalidIdError
@@ -179,7 +179,7 @@ def _pull_into_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
     name = Path(args.id).name
     manager.key_of(args.id)  # a bad ID is said before it becomes a path
     with tempfile.TemporaryDirectory(prefix="ggg_cloud_") as folder:
-        path = into.parent / headless.LINKED_FOLDER / args.id if args.link else Path(folder, name)
+        path = into.parent / LINKED_FOLDER / args.id if args.link else Path(folder, name)
         with headless.put_back_on_error(path):
             info = _download(args, manager, path, overwrite=args.overwrite)
             objects = headless.load_into(into, path, args.id, link=args.link)

@@ -14,9 +14,6 @@ from .blender.scene import SceneError
 from .blender.scene.blend_file import has_end
 from .cloud_storage.files import flush_to_disk, link_or_copy, part_file, sweep_parts, translated
 
-LINKED_FOLDER = "ggg_cloud"
-"""Beside a .blend file: where the components lie that it links to."""
-
 
 @contextlib.contextmanager
 def blender() -> Iterator[Any]:
@@ -161,11 +158,15 @@ def load_into(scene: Path, path: Path, component_id: str, *, link: bool = False)
         SceneError: Blender cannot read one of them, or write the scene.
         LocalFileError: the scene's folder cannot be written.
     """
-    if scene.exists():
+    seen = scene.stat() if scene.exists() else None
+    if seen is not None:
         open_scene(scene)
     else:
         empty_scene()
     objects = load(path, component_id, link=link)
+    now = scene.stat() if scene.exists() else None
+    if (seen and (seen.st_size, seen.st_mtime_ns)) != (now and (now.st_size, now.st_mtime_ns)):
+        raise SceneError(f'"{scene}" was saved by somebody else meanwhile, so it was left alone; try again.')
     save_scene(scene)
     return objects
 

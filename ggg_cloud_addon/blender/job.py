@@ -172,7 +172,11 @@ class WorkerOperator(Operator):
         assert run.step is not None
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
-        returned = self._advance(context, run) if run.step.ended else None
+        try:
+            returned = self._advance(context, run) if run.step.ended else None
+        except BaseException:  # a fault of ours must not leave it busy for ever
+            self._leave(context)
+            raise
         if returned:
             self._leave(context)
             return returned

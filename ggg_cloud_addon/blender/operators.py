@@ -11,12 +11,9 @@ from bpy.types import Context, Event, Operator
 from .job import Returned, Steps, WorkerOperator, cancel_running, worker
 from .preferences import storage_config
 from .properties import FORMATS, SOURCES, shown_size, state_of
-from .scene import SceneError
+from .scene import LINKED_FOLDER, SceneError
 from .scene.export import export_steps, selected_objects
 from .scene.load import load_steps
-
-LINKED_FOLDER = "ggg_cloud"
-"""Beside the open file: where the components lie that it links to."""
 
 
 class GGG_CLOUD_OT_export_upload(WorkerOperator):

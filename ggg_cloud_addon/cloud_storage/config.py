@@ -18,7 +18,7 @@ APP = "ggg_cloud"
 
 @dataclass(frozen=True, kw_only=True)
 class CloudStorageConfig:
-    """Where components are stored. Holds no secret: those come from the sources that the README lists.
+    """Where components are stored. Holds no secret: those stay in the credentials file or the environment.
 
     Raises:
         ConfigError: a value that cannot be used, with the values that can.
@@ -46,7 +46,7 @@ class CloudStorageConfig:
     max_concurrency: int = 8
     """Transfers at a time."""
     bandwidth_limit: int | None = None
-    """Bytes per second over all transfers; ``None`` is no limit."""
+    """Bytes per second over all transfers with a cloud; ``None`` is no limit."""
     ca_bundle: str | Path | None = None
     """A PEM file with the certificates to trust instead of the system's."""
 

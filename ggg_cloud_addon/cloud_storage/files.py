@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +15,12 @@ from filelock import FileLock, Timeout
 
 from .errors import LocalFileError, SourceChangedError, StorageError, StoreFullError
 
+JUNCTION = 0xA0000003
+"""IO_REPARSE_TAG_MOUNT_POINT (Microsoft, "Reparse Point Tags")."""
+SWEEP_SECONDS = 10
+"""A sweep holds a part's lock for milliseconds."""
+BUSY_SECONDS = (0.02, 0.1, 0.3, 0.6)
+"""Waits between the tries to replace a file that another program has open."""
 PART_SUFFIX = ".ggg_part"
 """Ends the name of a file that is still being written; :func:`sweep_parts` removes what a crash left."""
 
@@ -86,19 +93,49 @@ def part_file(folder: Path, name: str) -> Iterator[Path]:
     """
     # The name is cut so that it and its lock stay within the 255 bytes that file systems allow.
     short = name.encode()[:180].decode(errors="ignore")
-    while True:
-        path = folder / f".{short}.{secrets.token_hex(6)}{PART_SUFFIX}"
-        lock_path = _lock_of(path)
-        lock = FileLock(lock_path)
-        with contextlib.suppress(Timeout):  # another process sweeps, and was there first: take another name
-            lock.acquire(timeout=0)
-            break
+    path = folder / f".{short}.{secrets.token_hex(6)}{PART_SUFFIX}"
+    lock = FileLock(_lock_of(path))
+    with contextlib.suppress(Timeout):  # another process that sweeps holds it for a moment
+        lock.acquire(timeout=0)
+    if not lock.is_locked:
+        lock.acquire(timeout=SWEEP_SECONDS)
     try:
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        # On Windows what somebody else has open cannot be removed; the next sweep does it.
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
         lock.release()
-        lock_path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            _lock_of(path).unlink(missing_ok=True)
+
+
+def is_link(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a symbolic link, or a junction (Windows)."""
+    return entry.is_symlink() or getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0) == JUNCTION
+
+
+def move_into_place(part: Path, target: Path) -> None:
+    """Rename ``part`` to ``target`` in one step; the rename survives a power cut.
+
+    On Windows a file that somebody reads cannot be replaced: this waits a little for the reader.
+    """
+    for seconds in BUSY_SECONDS:
+        try:
+            os.replace(part, target)
+            break
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(seconds)
+    else:
+        os.replace(part, target)
+    if os.name == "posix":  # Windows cannot open a folder, and needs no such thing
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def is_part(name: str) -> bool:

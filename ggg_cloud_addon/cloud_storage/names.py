@@ -14,8 +14,14 @@ from .files import is_part
 MAX_KEY_BYTES = 1024
 """Longest object key in UTF-8 (Amazon S3 user guide, "Naming Amazon S3 objects"; Azure allows 1,024 characters)."""
 
-RESERVED_FOLDERS = (".ggg_cloud", ".ggg_store")
-"""The synced folder's state and the plain-folder store's records: no component may lie in them."""
+STATE_FOLDER = ".ggg_cloud"
+"""In a synced folder: the state between runs."""
+STORE_FOLDER = ".ggg_store"
+"""In a plain-folder store: what is known of its files."""
+RESERVED_FOLDERS = (STATE_FOLDER, STORE_FOLDER)
+"""No component may lie in them."""
+SYSTEM_FOLDERS = ("lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "@eaDir")
+"""What systems keep at the top of a drive; not for us, and often not readable."""
 
 
 def check_component_id(component_id: str) -> str:

@@ -2,13 +2,12 @@
 
 import functools
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from .errors import IntegrityError, LocalFileError, StoreUnavailableError
-from .files import flush_to_disk, hash_file, part_file, sweep_parts, translated
+from .files import flush_to_disk, hash_file, move_into_place, part_file, sweep_parts, translated
 from .providers.base import Download, ObjectInfo, OnBytes, Provider
 
 Progress = Callable[[int, int], None]
@@ -70,7 +69,7 @@ def download_file(
                     )
                 if before_replace is not None:
                     before_replace(part)
-                os.replace(part, target)
+                move_into_place(part, target)
     return replace(download.info, sha256=sha256)
 
 

@@ -511,3 +511,23 @@ def test_a_full_disk_changes_nothing_on_either_side(tmp_path: Path, run_child: o
     assert (tmp_path / "target.blend").read_bytes() == b"mine"
     assert left_over(tmp_path) == []
     assert not (store.root / "new").exists()
+
+
+# -- what a review found
+
+
+def test_a_folder_that_differs_in_case_only_is_refused(store: FolderProvider) -> None:
+    put(store, "Robot/base.blend", b"base")
+    with pytest.raises(InvalidIdError, match="Robot"):
+        put(store, "robot/arm.blend", b"arm")
+    put(store, "Robot/arm.blend", b"arm")
+
+
+def test_content_laid_in_with_the_time_and_size_of_a_former_version_is_kept(store: FolderProvider) -> None:
+    put(store, "arm.blend", b"one")
+    when = (store.root / "arm.blend").stat().st_mtime_ns
+    put(store, "arm.blend", b"two")
+    path = drop(store, "arm.blend", b"ONE")
+    os.utime(path, ns=(when, when))
+    store.delete("arm.blend")
+    assert {b"one", b"ONE"} <= set(contents(store, "arm.blend"))

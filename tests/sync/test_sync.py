@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import shutil
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from ggg_cloud_addon.cloud_storage.errors import (
     StoreUnavailableError,
 )
 from ggg_cloud_addon.cloud_storage.providers import folder as folder_store
+from ggg_cloud_addon.cloud_storage.providers.base import Page
 from ggg_cloud_addon.cloud_storage.providers.faults import FaultyProvider
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 from ggg_cloud_addon.cloud_storage.sync.plan import Kind
@@ -868,3 +870,35 @@ def test_on_a_bad_day_nothing_is_lost(ann: User, bob: User, store: FolderProvide
     settle(ann, bob)
     assert before <= every_content()
     assert not list(tmp_path.rglob("*.ggg_part*"))
+
+
+def test_a_drive_that_goes_away_while_it_is_listed_deletes_nothing(ann: User) -> None:
+    ann.save(arm=b"arm", leg=b"leg")
+    ann.sync()
+
+    class Unplugged(FolderProvider):
+        def list(self, prefix: str = "", *, token: str | None = None) -> Page:
+            self.root.rename(self.root.with_name("elsewhere"))
+            return super().list(prefix, token=token)
+
+    with pytest.raises(StoreUnavailableError, match="went away"):
+        User(ann.folder, Unplugged(ann.provider.root)).sync()
+    assert (ann.folder / "arm.blend").read_bytes() == b"arm"
+
+
+def test_a_folder_inside_the_store_is_not_synced_with_it(ann: User) -> None:
+    ann.save(arm=b"arm")
+    ann.sync()
+    with pytest.raises(LocalFileError, match="lies in a plain-folder store"):
+        User(ann.provider.root / "work", ann.provider).sync()
+
+
+def test_a_state_that_is_locked_is_not_thrown_away(ann: User) -> None:
+    ann.save(arm=b"arm")
+    ann.sync()
+    state = ann.folder / ".ggg_cloud" / "state.db"
+    with contextlib.closing(sqlite3.connect(state)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LocalFileError, match="locked"):
+            ann.sync()
+    assert ann.sync().plan == ()

@@ -71,6 +71,7 @@ class Conversion:
     def cancel(self) -> None:
         """End it now."""
         self._process.kill()
+        self._process.wait()
 
     def result(self) -> None:
         """Wait until it ended; the target is there then.

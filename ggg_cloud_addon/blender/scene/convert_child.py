@@ -34,6 +34,8 @@ def main() -> None:
             _export(source, target, use_scripts=request["use_scripts"])
     except _ConvertError as reason:
         error = str(reason)
+    except Exception as fault:  # noqa: BLE001 - who waits for the answer has to hear of it
+        error = f'"{source.name}" cannot be converted: {" ".join(str(fault).split())}.'
     Path(request["answer"]).write_text(json.dumps({"error": error}), encoding="utf-8")
     shutil.rmtree(bpy.app.tempdir, ignore_errors=True)  # which Blender itself would remove at its exit
     os._exit(0)  # Blender 4.2 as a Python module crashes at exit once glTF was used

@@ -54,7 +54,7 @@ def export_steps(
     if suffix in EXCHANGE_FORMATS and not any(obj.type in _TYPES[suffix] for obj in chosen):
         raise SceneError(f'"{name}" holds nothing that {suffix} can store: choose meshes, or push a .blend.')
     bpy.ops.ed.flush_edits()  # what is being edited or sculpted, into the objects' data
-    with tempfile.TemporaryDirectory(prefix=".ggg_cloud-", dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".ggg_cloud-", dir=path.parent, ignore_cleanup_errors=True) as folder:
         draft = Path(folder, path.stem + suffix)
         if suffix == ".blend":
             _write_blend(draft, objects if isinstance(objects, Collection | Scene) else chosen, name)

@@ -39,7 +39,7 @@ def load_steps(
         raise SceneError(f'"{path.name}" cannot be linked, only a .blend can: append it instead.')
     if not path.is_file():
         raise SceneError(f'"{path.name}" cannot be opened: there is no such file.')
-    with tempfile.TemporaryDirectory(prefix="ggg_cloud-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ggg_cloud-", ignore_cleanup_errors=True) as folder:
         blend = path
         if suffix != ".blend":
             blend = Path(folder, f"{path.stem}.blend")

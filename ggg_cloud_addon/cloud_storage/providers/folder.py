@@ -13,6 +13,7 @@ crash leaves, old or new, its ETag finds its own entry. Nothing has to be repair
 """
 
 import contextlib
+import filecmp
 import hashlib
 import os
 import stat as kinds
@@ -34,8 +35,8 @@ from ..errors import (
     StoreUnavailableError,
     UnsupportedError,
 )
-from ..files import flush_to_disk, is_full, is_part, link_or_copy, part_file
-from ..names import check_component_id, fold
+from ..files import flush_to_disk, is_full, is_link, is_part, link_or_copy, move_into_place, part_file
+from ..names import STORE_FOLDER, SYSTEM_FOLDERS, check_component_id, fold
 from .base import (
     CHUNK,
     Capabilities,
@@ -50,8 +51,9 @@ from .base import (
 )
 from .folder_records import Entry, Record, Records, etag_of, etag_time
 
-PRIVATE = ".ggg_store"
 PAGE_SIZE = 1000
+TRIES = 20
+"""How often a put makes its folder again that deletes beside it prune."""
 
 
 class FolderProvider:
@@ -66,7 +68,9 @@ class FolderProvider:
     def __init__(self, root: Path) -> None:
         """Nothing is read or written yet."""
         self.root = root
-        self._records = Records(root / PRIVATE)
+        self._records = Records(root / STORE_FOLDER)
+        self._spelled: set[Path] = set()
+        """Folders that are there under exactly this name."""
 
     def __repr__(self) -> str:
         return f"FolderProvider({str(self.root)!r})"
@@ -159,12 +163,13 @@ class FolderProvider:
             _hold(condition, stat, key)
             if stat is None:
                 raise _not_found(key)
-            self._records.write(self._records.with_file(self._records.read(key), stat))
+            record, stat = self._told_apart(self._records.read(key), path, stat)
+            self._records.write(self._records.with_file(record, stat))
             kept = self._records.version_path(key, etag_of(stat))
             if kept.exists():  # a put that crashed has linked it already, and then a rename does nothing (POSIX)
                 path.unlink()
             else:
-                os.replace(path, kept)
+                move_into_place(path, kept)
             for parent in path.relative_to(self.root).parents[:-1]:
                 try:
                     (self.root / parent).rmdir()
@@ -237,10 +242,12 @@ class FolderProvider:
         _hold(condition, stat, key)
         record = self._records.read(key)
         if stat is None or not record.entries:  # else this very name was stored before
+            self._refuse_folder_twin(key)
             self._refuse_twin(key, path)
         if path.is_dir():
             raise UnsupportedError(f'"{key}" cannot be stored: a folder has that name; choose another ID.')
         if stat is not None:
+            record, stat = self._told_apart(record, path, stat)
             record = self._records.with_file(record, stat)
             link_or_copy(path, self._records.version_path(key, etag_of(stat)), self._records.tmp())
         etag = _make_unique(part, record)
@@ -248,10 +255,10 @@ class FolderProvider:
         entry = Entry(etag, sha256, created, metadata)
         kept = tuple(old for old in record.entries if self._records.version_path(key, old.etag).exists())
         self._records.write(Record(key, (entry, *kept)))
-        while True:
+        for _ in range(TRIES):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(part, path)
+                move_into_place(part, path)
             except (NotADirectoryError, FileExistsError) as error:
                 raise UnsupportedError(
                     f'"{key}" cannot be stored: a part of it is a file in the store; choose another ID.'
@@ -261,12 +268,41 @@ class FolderProvider:
                     continue
                 raise
             return _object_info(key, entry)
+        raise StoreUnavailableError(
+            f'"{key}" cannot be written to "{path.parent}"; is the path too long for this system?'
+        )
+
+    def _told_apart(self, record: Record, path: Path, stat: os.stat_result) -> tuple[Record, os.stat_result]:
+        """A file laid in by hand can have the ETag of a former version and other bytes: then it gets a new mtime."""
+        kept = self._records.version_path(record.key, etag_of(stat))
+        if kept.exists() and not kept.samefile(path) and not filecmp.cmp(kept, path, shallow=False):
+            _make_unique(path, record)
+            stat = path.lstat()
+        return record, stat
+
+    def _refuse_folder_twin(self, key: str) -> None:
+        """Refuse a key in a folder whose twin is there: on Windows and macOS they are one folder."""
+        folder = self.root
+        for name in key.split("/")[:-1]:
+            if folder / name not in self._spelled:
+                names: set[str] = set()
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    names.update(os.listdir(folder))
+                twins = sorted(each for each in names - {name} if fold(each) == fold(name))
+                if twins and name not in names:
+                    raise InvalidIdError(
+                        f'"{key}" cannot be stored beside the folder "{twins[0]}": on Windows and macOS "{name}" is '
+                        "the same one; write it alike."
+                    )
+                if name in names:
+                    self._spelled.add(folder / name)
+            folder /= name
 
     def _refuse_twin(self, key: str, path: Path) -> None:
         """Refuse a key whose twin is there: on Windows and macOS one would overwrite the other."""
         twins = [twin for twin in self._records.twins(key) if _file_stat(self.root / twin)]
         if not twins and path.exists():  # perhaps under another spelling, on a system that does not mind
-            names = {entry.name for entry in os.scandir(path.parent)}
+            names = set(os.listdir(path.parent))
             if path.name not in names:
                 twins = [name for name in names if fold(name) == fold(path.name)]
         if twins:
@@ -281,7 +317,9 @@ class FolderProvider:
                 children = sorted(
                     (folder + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""), entry.path)
                     for entry in entries
-                    if (folder or entry.name != PRIVATE) and not is_part(entry.name)
+                    if (folder or entry.name not in (STORE_FOLDER, *SYSTEM_FOLDERS))
+                    and not is_part(entry.name)
+                    and not is_link(entry)
                 )
         except FileNotFoundError:
             return

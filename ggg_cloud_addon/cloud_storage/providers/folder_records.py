@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import IntegrityError, StoreUnavailableError
-from ..files import flush_to_disk, part_file, sweep_parts
+from ..files import flush_to_disk, move_into_place, part_file, sweep_parts
 from ..names import fold
 
 LOCK_SECONDS = 60
@@ -164,7 +164,7 @@ class Records:
             with part.open("wb") as writer:
                 writer.write(json.dumps(stored, ensure_ascii=False).encode())
                 flush_to_disk(writer)
-            os.replace(part, home / "record.json")
+            move_into_place(part, home / "record.json")
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:

@@ -4,17 +4,18 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from ..errors import LocalFileError, SourceChangedError
 from ..files import FileSource, link_or_copy, translated
-from ..names import check_component_id
+from ..names import STATE_FOLDER, check_component_id
 from ..providers.base import IfAbsent, IfMatch, Provider
 from ..transfers import download_file
 from .plan import Action, Kind
 from .scan import BaseFile, Fingerprint, Local, Remote
-from .state import STATE_FOLDER, TMP_FOLDER, State
+from .state import TMP_FOLDER, State
 
 
 class Applier:
@@ -75,6 +76,7 @@ class Applier:
             self._look_again(path)
             if path in self._local:
                 link_or_copy(target, keep_as, self._tmp)
+                self._look_again(path, but_ctime=True)  # a copy takes its time, and a link changes the ctime
             # Of the part, not of the target after the move: that may be edited by then.
             arrived.append(Fingerprint.of(part.stat(), moved=True))
 
@@ -122,13 +124,15 @@ class Applier:
             raise LocalFileError(f'"{path}" lies behind a link that leads out of "{self._root}"; it was left alone.')
         return target
 
-    def _look_again(self, path: str) -> None:
+    def _look_again(self, path: str, *, but_ctime: bool = False) -> None:
         """Raise SourceChangedError unless the local file is still what the scan saw."""
         seen = None
         with contextlib.suppress(FileNotFoundError):
             seen = Fingerprint.of(os.lstat(self._root / path))
-        planned = self._local.get(path)
-        if seen != (planned.fingerprint if planned else None):
+        planned = self._local[path].fingerprint if path in self._local else None
+        if but_ctime and planned is not None and seen is not None:
+            planned = replace(planned, ctime_ns=seen.ctime_ns)
+        if seen != planned:
             raise SourceChangedError(f'"{path}" was changed here during the sync; the next run looks again.')
 
     def _fetch_to_trash(self, path: str, etag: str) -> None:

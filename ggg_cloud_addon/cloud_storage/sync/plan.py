@@ -153,13 +153,20 @@ def _without_twins(actions: list[Action], local: Local, remote: Remote) -> list[
     families = defaultdict(set)
     for path in local.keys() | remote.keys():
         if path not in deleted:
-            families[fold(path)].add(path)
+            for name in _with_folders(path):
+                families[fold(name)].add(name)
 
     def checked(action: Action) -> Action:
-        twins = families[fold(action.path)] - {action.path}
+        twins = {twin for name in _with_folders(action.path) for twin in families[fold(name)] - {name}}
         if not twins or action.kind not in (Kind.UPLOAD, Kind.DOWNLOAD, Kind.KEEP_BOTH):
             return action
-        why = f'on Windows and macOS it is the same file as "{min(twins)}"; rename one'
+        why = f'on Windows and macOS its path is the same as "{min(twins)}"; rename one'
         return Action(Kind.CONFLICT, action.path, why)
 
     return [checked(action) for action in actions]
+
+
+def _with_folders(path: str) -> list[str]:
+    """The path, and each folder that it lies in."""
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]

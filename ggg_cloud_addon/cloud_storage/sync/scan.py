@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from ..errors import LocalFileError, ObjectNotFoundError, PreconditionFailedError
-from ..files import hash_file, is_part, translated
-from ..names import RESERVED_FOLDERS
+from ..files import hash_file, is_link, is_part, translated
+from ..names import RESERVED_FOLDERS, SYSTEM_FOLDERS
 from ..providers.base import Provider, list_all
 from .config import SyncConfig
 
@@ -111,13 +111,14 @@ def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result | None]
     with os.scandir(root / folder) as entries:
         for entry in entries:
             path = folder + entry.name
-            if entry.is_symlink():
+            if is_link(entry):
                 yield path, None
             elif entry.is_dir(follow_symlinks=False):
-                if entry.name not in RESERVED_FOLDERS:
+                if entry.name not in RESERVED_FOLDERS and (folder or entry.name not in SYSTEM_FOLDERS):
                     yield from _walk(root, path + "/")
             elif entry.is_file(follow_symlinks=False) and not is_part(entry.name):
-                yield path, entry.stat(follow_symlinks=False)
+                with contextlib.suppress(FileNotFoundError):  # Blender's "x.blend@", renamed since
+                    yield path, os.lstat(entry.path)  # entry.stat() knows no inode on Windows
 
 
 def scan_remote(provider: Provider, prefix: str, config: SyncConfig) -> Remote:

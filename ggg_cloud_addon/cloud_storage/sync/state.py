@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -12,18 +13,18 @@ from filelock import FileLock, Timeout
 
 from ..errors import LocalFileError
 from ..files import sweep_parts, translated
+from ..names import STATE_FOLDER
 from .scan import Base, BaseFile, Fingerprint
 
 log = logging.getLogger(__name__)
 
-STATE_FOLDER = ".ggg_cloud"
 TMP_FOLDER = f"{STATE_FOLDER}/tmp"
 """Where downloads arrive; each sync sweeps what a killed one left there."""
 SCHEMA = 1
 """Written into the database; another one's state counts as lost."""
 
 
-ALL_FILES = "SELECT path, size, mtime_ns, inode, ctime_ns, sha256, etag FROM files"
+COLUMNS = ("path", "size", "mtime_ns", "inode", "ctime_ns", "sha256", "etag")
 
 
 class State:
@@ -39,7 +40,7 @@ class State:
 
     def load(self) -> Base:
         """Every path of the last sync."""
-        rows = self._database.execute(ALL_FILES)
+        rows = self._database.execute("SELECT * FROM files")
         return {row[0]: BaseFile(Fingerprint(*row[1:5]), row[5], row[6]) for row in rows}
 
     def remember(self, path: str, file: BaseFile) -> None:
@@ -97,9 +98,11 @@ def open_state(local_dir: Path, store: str, *, read_only: bool = False) -> Itera
 def _open_database(path: Path, store: str) -> sqlite3.Connection:
     try:
         return _prepared(sqlite3.connect(path), store)
+    except sqlite3.OperationalError:  # locked, or the disk: it may be good all the same
+        raise
     except sqlite3.DatabaseError:
         log.warning("The sync state %s cannot be read; this is a first sync again", path, exc_info=True)
-        path.unlink(missing_ok=True)
+        os.replace(path, path.with_suffix(".damaged"))
         return _prepared(sqlite3.connect(path), store)
 
 
@@ -117,7 +120,8 @@ def _prepared(database: sqlite3.Connection, store: str) -> sqlite3.Connection:
             "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER,"
             " inode INTEGER, ctime_ns INTEGER, sha256 TEXT, etag TEXT) WITHOUT ROWID"
         )
-        database.execute(ALL_FILES)
+        if [row[1] for row in database.execute("PRAGMA table_info(files)")] != list(COLUMNS):
+            raise sqlite3.DatabaseError("it has other columns")
         database.commit()
     except sqlite3.DatabaseError:
         database.close()

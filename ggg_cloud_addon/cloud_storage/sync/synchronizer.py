@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import LocalFileError, MassDeleteError, StorageError
+from ..errors import LocalFileError, MassDeleteError, StorageError, StoreUnavailableError
 from ..files import translated
+from ..names import STORE_FOLDER
 from ..providers.base import Provider
 from .apply import Applier
 from .config import SyncConfig
@@ -55,15 +56,21 @@ class StorageSynchronizer:
         root = Path(self._config.local_dir)
         if root.exists() and not root.is_dir():
             raise LocalFileError(f'"{root}" is a file; name the folder to sync.')
+        if any((folder / STORE_FOLDER).exists() for folder in (root.absolute(), *root.absolute().parents)):
+            raise LocalFileError(f'"{root}" lies in a plain-folder store itself; choose another folder to sync.')
         if not self._config.dry_run:
             self._provider.check()
             with translated(root):
                 root.mkdir(parents=True, exist_ok=True)
-        store = f"{self._provider.identity} {self._prefix}"
-        with open_state(root, store, read_only=self._config.dry_run) as state:
+        identity = self._provider.identity
+        with open_state(root, f"{identity} {self._prefix}", read_only=self._config.dry_run) as state:
             say(f"Looking at {root} and {self._provider.location}")
             base = {path: file for path, file in state.load().items() if self._config.takes(path)}
             remote = scan_remote(self._provider, self._prefix, self._config)
+            if self._provider.identity != identity:  # a drive that went away looks like an empty store
+                raise StoreUnavailableError(
+                    f"{self._provider.location} went away while it was listed; nothing was done. Connect it again."
+                )
             local = scan_local(self._config, base)
             for path in local.keys() & base.keys():
                 if local[path].sha256 == base[path].sha256 and local[path].fingerprint != base[path].fingerprint:

@@ -95,10 +95,7 @@ def part_file(folder: Path, name: str) -> Iterator[Path]:
     short = name.encode()[:180].decode(errors="ignore")
     path = folder / f".{short}.{secrets.token_hex(6)}{PART_SUFFIX}"
     lock = FileLock(_lock_of(path))
-    with contextlib.suppress(Timeout):  # another process that sweeps holds it for a moment
-        lock.acquire(timeout=0)
-    if not lock.is_locked:
-        lock.acquire(timeout=SWEEP_SECONDS)
+    lock.acquire(timeout=SWEEP_SECONDS)  # another process that sweeps may hold it for a moment
     try:
         yield path
     finally:

@@ -186,22 +186,12 @@ def _fill(item: Any, info: dict[str, Any]) -> None:
     item.modified = f"{datetime.fromtimestamp(info['modified']):%Y-%m-%d %H:%M}"
 
 
-CLASSES = (
-    GGG_CLOUD_OT_export_upload,
-    GGG_CLOUD_OT_push,
-    GGG_CLOUD_OT_pull,
-    GGG_CLOUD_OT_refresh,
-    GGG_CLOUD_OT_cancel,
+register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs
+    (
+        GGG_CLOUD_OT_export_upload,
+        GGG_CLOUD_OT_push,
+        GGG_CLOUD_OT_pull,
+        GGG_CLOUD_OT_refresh,
+        GGG_CLOUD_OT_cancel,
+    )
 )
-
-
-def register() -> None:
-    """Add the operators."""
-    for each in CLASSES:
-        bpy.utils.register_class(each)
-
-
-def unregister() -> None:
-    """Remove them."""
-    for each in reversed(CLASSES):
-        bpy.utils.unregister_class(each)

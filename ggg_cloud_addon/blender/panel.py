@@ -156,22 +156,12 @@ def _wrapped(context: Context, text: str) -> list[str]:
     return [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
 
 
-CLASSES = (
-    GGG_CLOUD_UL_components,
-    GGG_CLOUD_PT_components,
-    GGG_CLOUD_PT_push,
-    GGG_CLOUD_PT_activity,
-    GGG_CLOUD_PT_storage,
+register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs
+    (
+        GGG_CLOUD_UL_components,
+        GGG_CLOUD_PT_components,
+        GGG_CLOUD_PT_push,
+        GGG_CLOUD_PT_activity,
+        GGG_CLOUD_PT_storage,
+    )
 )
-
-
-def register() -> None:
-    """Add the panels."""
-    for each in CLASSES:
-        bpy.utils.register_class(each)
-
-
-def unregister() -> None:
-    """Remove them."""
-    for each in reversed(CLASSES):
-        bpy.utils.unregister_class(each)

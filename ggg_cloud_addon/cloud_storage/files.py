@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,8 +109,10 @@ def part_file(folder: Path, name: str) -> Iterator[Path]:
 
 
 def is_link(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a symbolic link, or a junction (Windows)."""
-    return entry.is_symlink() or getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0) == JUNCTION
+    """Whether it is a symbolic link, or a junction (Windows); asks the disk nothing, so that it never fails."""
+    if sys.platform == "win32" and entry.stat(follow_symlinks=False).st_reparse_tag == JUNCTION:
+        return True
+    return entry.is_symlink()
 
 
 def move_into_place(part: Path, target: Path) -> None:

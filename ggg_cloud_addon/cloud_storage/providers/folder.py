@@ -313,16 +313,17 @@ class FolderProvider:
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[tuple[str, os.stat_result]]:
         """Keys that begin with ``prefix`` and come after ``after``, in order; other folders are not read."""
         try:
-            with os.scandir(self.root / folder) as entries:
-                children = sorted(
-                    (folder + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""), entry.path)
-                    for entry in entries
-                    if (folder or entry.name not in (STORE_FOLDER, *SYSTEM_FOLDERS))
-                    and not is_part(entry.name)
-                    and not is_link(entry)
-                )
-        except FileNotFoundError:
+            with os.scandir(self.root / folder) as scan:
+                entries = list(scan)
+        except FileNotFoundError:  # a delete pruned this folder: only its own absence may count as empty
             return
+        children = sorted(
+            (folder + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""), entry.path)
+            for entry in entries
+            if (folder or entry.name not in (STORE_FOLDER, *SYSTEM_FOLDERS))
+            and not is_part(entry.name)
+            and not is_link(entry)
+        )
         for key, path in children:
             if key.endswith("/"):
                 may_match = key.startswith(prefix) or prefix.startswith(key)

@@ -902,3 +902,26 @@ def test_a_state_that_is_locked_is_not_thrown_away(ann: User) -> None:
         with pytest.raises(LocalFileError, match="locked"):
             ann.sync()
     assert ann.sync().plan == ()
+
+
+def test_a_save_while_the_old_content_is_copied_aside_is_kept(
+    ann: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann.save(arm=b"one")
+    settle(ann, bob)
+    ann.save(arm=b"two")
+    ann.sync()
+    copy = shutil.copy2
+
+    def link(*_: Any) -> None:
+        raise OSError("a drive without hard links")
+
+    def copy_slowly(source: Path, target: Path) -> None:
+        copy(source, target)
+        if Path(source) == bob.path("arm"):
+            bob.save(arm=b"three!")
+
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(shutil, "copy2", copy_slowly)
+    assert isinstance(bob.sync().errors["arm.blend"], SourceChangedError)
+    assert bob.path("arm").read_bytes() == b"three!"

@@ -3,15 +3,24 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from servers import AzureServer, Server, azurite_server, moto_server, rclone_server
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 
 pytest.register_assert_rewrite("conformance")
+
+# No test, and no process that it starts, finds the developer's own stores.
+for _name in [each for each in os.environ if each.upper().startswith(("AWS_", "AZURE_"))]:
+    del os.environ[_name]
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"127.0.0.1,localhost,{os.environ.get('no_proxy', '')}"
 
 WriteFile = Callable[[str, bytes], Path]
 RunChild = Callable[..., subprocess.CompletedProcess[str]]
@@ -57,3 +66,37 @@ def run_child() -> RunChild:
         return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Server]:
+    """S3 that knows its users: see :func:`servers.moto_server`."""
+    with moto_server(signatures=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_open() -> Iterator[Server]:
+    """S3 that takes any key, and presigned and anonymous requests."""
+    with moto_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An S3-compatible server as users bring them: no conditions, no versions."""
+    with rclone_server(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
+    """Azure's blob store."""
+    with azurite_server(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket_name() -> str:
+    """A name that no other test uses, good for a bucket and for a container."""
+    return f"test-{uuid.uuid4().hex}"

@@ -4,11 +4,13 @@ import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import platformdirs
 
 from .errors import ConfigError, InvalidIdError
 from .names import check_component_id
+from .redaction import redact
 
 PROVIDERS = ("aws", "azure", "mock")
 
@@ -65,6 +67,10 @@ class CloudStorageConfig:
             raise ConfigError(f'The bucket name "{self.bucket_name}" has a "/"; put folders into the prefix.')
         if "\0" in str(self.root):
             raise ConfigError("The setting root has a NUL character; write the folder's path again.")
+        if self.endpoint_url is not None:
+            _check_endpoint(self.endpoint_url)
+        if self.ca_bundle is not None and not Path(self.ca_bundle).expanduser().is_file():
+            raise ConfigError(f'The ca_bundle "{self.ca_bundle}" is no file; name a PEM file with certificates.')
         if self.max_concurrency < 1:
             raise ConfigError("max_concurrency has to be 1 or more.")
         if self.bandwidth_limit is not None and self.bandwidth_limit < 1:
@@ -111,6 +117,14 @@ class CloudStorageConfig:
             if not isinstance(value, _plain_types(allowed)) or (isinstance(value, bool) and allowed is not bool):
                 raise ConfigError(f'{name} has a wrong value for "{key}": {value!r}.')
         return cls(**values)
+
+
+def _check_endpoint(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f'The endpoint "{redact(url)}" is no address; write it like https://s3.example.com.')
+    if parts.username is not None or parts.password is not None or parts.query:
+        raise ConfigError("The endpoint must not hold a user, a password or a signature; put keys where keys belong.")
 
 
 def _plain_types(annotation: Any) -> tuple[type, ...]:

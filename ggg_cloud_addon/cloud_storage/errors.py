@@ -21,6 +21,10 @@ class ObjectNotFoundError(StorageError, FileNotFoundError):
     """The store has no such object, or no such version of it."""
 
 
+class BucketNotFoundError(StorageError, FileNotFoundError):
+    """There is no such bucket or container; never a reason to believe that an object is gone."""
+
+
 class AccessDeniedError(StorageError, PermissionError):
     """The store refuses: wrong credentials, or no right to do this."""
 
@@ -43,6 +47,10 @@ class StoreFullError(StorageError, OSError):
 
 class UnsupportedError(StorageError, NotImplementedError):
     """This store cannot do that; its :class:`~.providers.base.Capabilities` say so."""
+
+
+class ArchivedError(StorageError, OSError):
+    """The object lies in an archive tier and has to be brought back (rehydrated) before it can be read."""
 
 
 class LocalFileError(StorageError, OSError):

@@ -8,6 +8,7 @@ import platformdirs
 
 from .config import APP
 from .files import translated
+from .redaction import redact
 
 LOG_NAME = "cloud_storage.log"
 
@@ -33,7 +34,14 @@ def start_log(folder: Path) -> Path:
     with translated(path):
         folder.mkdir(parents=True, exist_ok=True)
         handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=3, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"))
+    handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"))
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     return path
+
+
+class _Redacting(logging.Formatter):
+    """Takes secrets out of the whole text, tracebacks too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))

@@ -1,28 +1,29 @@
 """The engine's front: components in, components out."""
 
 import logging
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from .components import BatchResult, ComponentInfo, ComponentVersion
 from .config import CloudStorageConfig
-from .errors import ConfigError, StorageError
+from .errors import StorageError
 from .files import FileSource
+from .metadata import check_metadata
 from .names import check_component_id
-from .providers import open_provider
-from .providers.base import Condition, ObjectInfo, Provider, list_all
+from .providers import open_bucket, open_provider
+from .providers.base import Bucket, Condition, ObjectInfo, Provider, list_all
 from .transfers import Progress, adding_up, download_file
 
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-MAX_METADATA_BYTES = 2048
-"""Keys and values together, as S3 allows (Amazon S3 user guide, "Working with object metadata")."""
+DAY = 24 * 3600
+"""Seconds."""
 
 
 class CloudStorageManager:
@@ -74,7 +75,7 @@ class CloudStorageManager:
             PreconditionFailedError: the condition does not hold.
         """
         key = self.key_of(component_id)
-        _check_metadata(metadata or {})
+        check_metadata(metadata or {})
         source = FileSource(Path(path))
         begun = time.monotonic()
         info = self.provider.put(
@@ -116,7 +117,8 @@ class CloudStorageManager:
 
     def list_components(self) -> list[ComponentInfo]:
         """All components below the prefix, in the order of their IDs; without SHA-256 and metadata."""
-        return [self._component(info) for info in list_all(self.provider, self.key_prefix)]
+        found = [self._component(info) for info in list_all(self.provider, self.key_prefix)]
+        return sorted(found, key=lambda each: each.component_id.encode())
 
     def get_info(self, component_id: str, *, version_id: str | None = None) -> ComponentInfo:
         """Everything that the store knows of one component."""
@@ -173,16 +175,46 @@ class CloudStorageManager:
         return self._side_by_side(download, items)
 
     def delete_components(self, component_ids: Iterable[str]) -> list[BatchResult]:
-        """Delete components side by side; one that fails does not stop the others."""
-
-        def delete(component_id: str) -> BatchResult:
+        """Delete components, many with one request; one that fails does not stop the others."""
+        results: dict[str, BatchResult] = {}
+        keys: dict[str, str] = {}
+        for component_id in component_ids:
             try:
-                self.delete_component(component_id)
+                keys[component_id] = self.key_of(component_id)
             except StorageError as error:
-                return _failed(component_id, error)
-            return BatchResult(component_id)
+                results[component_id] = _failed(component_id, error)
+            else:
+                results[component_id] = BatchResult(component_id)
+        for (component_id, key), error in zip(
+            keys.items(), self.provider.delete_many(list(keys.values())), strict=True
+        ):
+            if error is None:
+                log.info("Deleted %s", key)
+            else:
+                results[component_id] = _failed(component_id, error)
+        return list(results.values())
 
-        return self._side_by_side(delete, component_ids)
+    def share_link(self, component_id: str, seconds: int = DAY, *, version_id: str | None = None) -> str:
+        """A link by which anybody may read the component for so long; keep it as secret as the component.
+
+        Raises:
+            ConfigError: longer than the store allows (S3: seven days).
+            ObjectNotFoundError: there is no such component or version.
+            UnsupportedError: the store has no links, as a plain folder.
+        """
+        key = self.key_of(component_id)
+        link = self.provider.share_link(key, seconds, version_id=version_id)
+        log.info("Shared %s for %d s", key, seconds)
+        return link
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The bucket or container itself: create it, see what is set, switch versions on, delete it.
+
+        Raises:
+            UnsupportedError: the storage is a plain folder.
+        """
+        return open_bucket(self.config)
 
     def key_of(self, component_id: str) -> str:
         """The object's key.
@@ -220,11 +252,3 @@ class CloudStorageManager:
 def _failed(component_id: str, error: StorageError, path: Path | None = None) -> BatchResult:
     log.error("%s failed", component_id, exc_info=error)
     return BatchResult(component_id, path, error=error)
-
-
-def _check_metadata(metadata: Mapping[str, str]) -> None:
-    for key in metadata:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", key):
-            raise ConfigError(f'The metadata key "{key}" cannot be stored everywhere; use a-z, 0-9 and "_".')
-    if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > MAX_METADATA_BYTES:
-        raise ConfigError(f"The metadata is longer than {MAX_METADATA_BYTES} bytes, the most that S3 takes.")

@@ -1,8 +1,8 @@
 """The stores, behind one interface (:mod:`.base`)."""
 
 from ..config import CloudStorageConfig
-from ..errors import ConfigError
-from .base import Provider
+from ..errors import ConfigError, UnsupportedError
+from .base import Bucket, Provider
 from .folder import FolderProvider
 
 
@@ -10,10 +10,45 @@ def open_provider(config: CloudStorageConfig) -> Provider:
     """The provider that the configuration names; nothing is asked of the store yet.
 
     Raises:
-        ConfigError: this release has no such provider.
+        ConfigError: a setting that it needs is missing, or its SDK is not installed.
     """
-    if config.provider == "mock":
-        return FolderProvider(config.folder)
-    raise ConfigError(
-        f'The provider "{config.provider}" is not in this release yet; use "mock", the plain-folder store.'
+    # Late: an SDK takes a third of a second to import.
+    try:
+        if config.provider == "aws":
+            from .aws import AwsProvider
+
+            return AwsProvider(config)
+        if config.provider == "azure":
+            from .azure import AzureProvider
+
+            return AzureProvider(config)
+    except ModuleNotFoundError as error:
+        raise _not_installed(config.provider) from error
+    return FolderProvider(config.folder)
+
+
+def open_bucket(config: CloudStorageConfig) -> Bucket:
+    """The bucket or container itself, to create, look at and delete.
+
+    Raises:
+        ConfigError: as :func:`open_provider`.
+        UnsupportedError: a plain folder has none.
+    """
+    try:
+        if config.provider == "aws":
+            from .aws_bucket import AwsBucket
+
+            return AwsBucket(config)
+        if config.provider == "azure":
+            from .azure_container import AzureContainer
+
+            return AzureContainer(config)
+    except ModuleNotFoundError as error:
+        raise _not_installed(config.provider) from error
+    raise UnsupportedError("A plain folder needs no bucket; it is made by the first push.")
+
+
+def _not_installed(provider: str) -> ConfigError:
+    return ConfigError(
+        f'The provider "{provider}" needs its SDK; install it with: pip install "ggg-cloud[{provider}]".'
     )

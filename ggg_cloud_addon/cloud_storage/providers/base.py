@@ -4,11 +4,13 @@ A provider knows keys and bytes, nothing of components, prefixes or sync. Retry,
 decorators around one. Every provider passes ``tests/providers/conformance.py``.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Protocol
+
+from ..errors import StorageError
 
 CHUNK = 1 << 20
 """Bytes read, hashed and written at a time."""
@@ -19,11 +21,29 @@ class Capabilities:
     """What a store can do. What it cannot is refused with :class:`~..errors.UnsupportedError`."""
 
     conditional_writes: bool
-    """Put and delete under a :data:`Condition` hold, also between processes and machines."""
+    """Put and delete under a :data:`Condition` are one step, also between processes and machines. Where not, the
+    store is asked right before: who writes in that same moment can be overwritten."""
     versions: bool
     """Replaced and deleted content stays reachable by its version ID."""
     keys_below_keys: bool
     """``k`` and ``k/x`` can both be objects (a file system cannot have that)."""
+    links: bool
+    """Objects can be shared by a link that ends."""
+
+    def missing_promises(self, location: str) -> tuple[str, ...]:
+        """What cannot be promised there, in sentences; for a check, and before the first sync."""
+        sentences = []
+        if not self.conditional_writes:
+            sentences.append(
+                f"The {location} ignores the conditions of a write: if two people change a component in the same "
+                "moment, one change is lost without a word, where other stores refuse it."
+            )
+        if not self.versions:
+            sentences.append(
+                f"The {location} keeps no versions: what is replaced or deleted there is gone, but for what a sync "
+                "puts into its trash."
+            )
+        return tuple(sentences)
 
 
 @dataclass(frozen=True)
@@ -58,7 +78,7 @@ class ObjectVersion:
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a listing, keys in the order of their UTF-8 bytes."""
+    """A part of a listing, each key once, in an order of the store's own."""
 
     objects: tuple[ObjectInfo, ...]
     next_token: str | None
@@ -182,6 +202,9 @@ class Provider(Protocol):
             PreconditionFailedError: the condition does not hold.
         """
 
+    def delete_many(self, keys: Sequence[str]) -> Sequence[StorageError | None]:
+        """Delete objects with as few requests as the store allows; for each, in order, why it was not deleted."""
+
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """The history of a key, newest first; of a deleted one too.
 
@@ -189,6 +212,65 @@ class Provider(Protocol):
             ObjectNotFoundError: the key never was.
             UnsupportedError: the store keeps no versions.
         """
+
+    def erase(self, key: str) -> None:
+        """Remove an object and all its versions for good; nothing happens if there is none."""
+
+    def share_link(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
+        """A link that lets anybody read the object for so long; it is itself a secret.
+
+        Raises:
+            ObjectNotFoundError: there is no such object.
+            UnsupportedError: the store has no links.
+        """
+
+
+@dataclass(frozen=True)
+class BucketFacts:
+    """What a store tells of a bucket or container. ``None``: it does not tell, or not to these credentials."""
+
+    region: str | None = None
+    keeps_versions: bool | None = None
+    is_public: bool | None = None
+    """Whether anybody may read the objects."""
+    encryption: str | None = None
+    """How new objects are encrypted unless told otherwise."""
+    unfinished_uploads: int | None = None
+    """Begun longer than a day ago and neither finished nor aborted; they cost money."""
+
+
+class Bucket(Protocol):
+    """The bucket or container itself, apart from what is in it. Raises the errors of :mod:`..errors`."""
+
+    def create(self) -> None:
+        """Make it, private unless the configuration says public, with versions where the store can switch them on.
+
+        Raises:
+            PreconditionFailedError: there is one of that name.
+        """
+
+    def delete(self) -> None:
+        """Delete it.
+
+        Raises:
+            PreconditionFailedError: it is not empty.
+        """
+
+    def facts(self) -> BucketFacts:
+        """What is really set, asked of the store."""
+
+    def keep_versions(self) -> None:
+        """From now on keep what is replaced or deleted.
+
+        Raises:
+            UnsupportedError: the store cannot switch that on here.
+        """
+
+    def block_public_access(self) -> None:
+        """From now on nobody reads without credentials, whatever single objects allow."""
+
+    def names(self) -> tuple[str, ...]:
+        """All buckets that these credentials see."""
 
 
 def list_all(provider: Provider, prefix: str = "") -> Iterator[ObjectInfo]:

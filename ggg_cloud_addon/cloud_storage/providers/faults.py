@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from ..errors import StoreUnavailableError
+from ..errors import StorageError, StoreUnavailableError
 from .base import (
     Capabilities,
     Condition,
@@ -109,9 +109,21 @@ class FaultyProvider:
         """See :meth:`~.base.Provider.delete`."""
         self._call(lambda: self.inner.delete(key, condition=condition))
 
+    def delete_many(self, keys: Sequence[str]) -> Sequence[StorageError | None]:
+        """See :meth:`~.base.Provider.delete_many`; fails as a whole."""
+        return self._call(lambda: self.inner.delete_many(keys))
+
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """See :meth:`~.base.Provider.versions`."""
         return self._call(lambda: self.inner.versions(key))
+
+    def erase(self, key: str) -> None:
+        """See :meth:`~.base.Provider.erase`."""
+        self._call(lambda: self.inner.erase(key))
+
+    def share_link(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
+        """See :meth:`~.base.Provider.share_link`."""
+        return self._call(lambda: self.inner.share_link(key, seconds, version_id=version_id))
 
     def _fault(self, kinds: Sequence[str] = ("before", "after")) -> str | None:
         time.sleep(self.latency)

@@ -17,7 +17,7 @@ import filecmp
 import hashlib
 import os
 import stat as kinds
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -29,7 +29,6 @@ from ..errors import (
     IntegrityError,
     InvalidIdError,
     ObjectNotFoundError,
-    PreconditionFailedError,
     StorageError,
     StoreFullError,
     StoreUnavailableError,
@@ -37,6 +36,7 @@ from ..errors import (
 )
 from ..files import flush_to_disk, is_full, is_link, is_part, link_or_copy, move_into_place, part_file
 from ..names import STORE_FOLDER, SYSTEM_FOLDERS, check_component_id, fold
+from . import problems
 from .base import (
     CHUNK,
     Capabilities,
@@ -63,7 +63,7 @@ class FolderProvider:
     (SMB and NFSv4 do).
     """
 
-    capabilities = Capabilities(conditional_writes=True, versions=True, keys_below_keys=False)
+    capabilities = Capabilities(conditional_writes=True, versions=True, keys_below_keys=False, links=False)
 
     def __init__(self, root: Path) -> None:
         """Nothing is read or written yet."""
@@ -118,7 +118,7 @@ class FolderProvider:
             stream, info = self._open(key, version_id)
         with stream:
             if if_match is not None and info.etag != if_match:
-                raise _changed(key)
+                raise problems.changed(key)
             stream.seek(start)
             yield _FileDownload(info, stream, self._translated)
 
@@ -162,7 +162,7 @@ class FolderProvider:
             stat = _file_stat(path)
             _hold(condition, stat, key)
             if stat is None:
-                raise _not_found(key)
+                raise problems.not_found(key)
             record, stat = self._told_apart(self._records.read(key), path, stat)
             self._records.write(self._records.with_file(record, stat))
             kept = self._records.version_path(key, etag_of(stat))
@@ -175,6 +175,18 @@ class FolderProvider:
                     (self.root / parent).rmdir()
                 except OSError:  # not empty: somebody else's files, or a put that came between
                     break
+
+    def delete_many(self, keys: Sequence[str]) -> Sequence[StorageError | None]:
+        """One after the other: a folder has no requests to save."""
+
+        def delete(key: str) -> StorageError | None:
+            try:
+                self.delete(key)
+            except StorageError as error:
+                return error
+            return None
+
+        return [delete(key) for key in keys]
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """All content that is still there, newest first."""
@@ -191,8 +203,20 @@ class FolderProvider:
                 if entry.etag == current or self._records.version_path(key, entry.etag).exists()
             )
         if not found:
-            raise _not_found(key)
+            raise problems.not_found(key)
         return found
+
+    def erase(self, key: str) -> None:
+        """Remove the file, its versions and its record."""
+        with contextlib.suppress(ObjectNotFoundError):
+            self.delete(key)
+        with self._translated(key), self._records.lock(key):
+            self._records.forget(key)
+
+    def share_link(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
+        """A folder has none; the sentence says where the file lies."""
+        self.head(key, version_id=version_id)
+        raise UnsupportedError(f'A plain folder has no links to share; the file is "{self._path(key)}".')
 
     def _path(self, key: str) -> Path:
         """The key's file; never one outside the folder."""
@@ -206,7 +230,7 @@ class FolderProvider:
         path = self._path(key)
         stat = _file_stat(path)
         if stat is None and version_id is None:
-            raise _not_found(key)
+            raise problems.not_found(key)
         record = self._records.read(key)
         if stat is not None and version_id in (None, etag_of(stat)):
             entry = self._records.entry_of(record, stat)
@@ -215,7 +239,7 @@ class FolderProvider:
         if version is not None:
             path = self._records.version_path(key, version.etag)
         if version is None or not path.exists():
-            raise ObjectNotFoundError(f'"{key}" has no version "{version_id}"; list its versions.')
+            raise problems.no_version(key, version_id)
         return path, version, True
 
     def _open(self, key: str, version_id: str | None) -> tuple[BinaryIO, ObjectInfo]:
@@ -414,17 +438,9 @@ def _file_stat(path: Path) -> os.stat_result | None:
 
 def _hold(condition: Condition, stat: os.stat_result | None, key: str) -> None:
     if isinstance(condition, IfAbsent) and stat is not None:
-        raise PreconditionFailedError(f'"{key}" is in the store already; pull it, or choose another ID.')
+        raise problems.already_there(key)
     if isinstance(condition, IfMatch) and (stat is None or etag_of(stat) != condition.etag):
-        raise _changed(key)
-
-
-def _changed(key: str) -> PreconditionFailedError:
-    return PreconditionFailedError(f'"{key}" was changed in the store meanwhile; look at it again.')
-
-
-def _not_found(key: str) -> ObjectNotFoundError:
-    return ObjectNotFoundError(f'The store has no "{key}"; list what it has.')
+        raise problems.changed(key)
 
 
 def _make_unique(part: Path, record: Record) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -165,6 +166,11 @@ class Records:
                 writer.write(json.dumps(stored, ensure_ascii=False).encode())
                 flush_to_disk(writer)
             move_into_place(part, home / "record.json")
+
+    def forget(self, key: str) -> None:
+        """Remove all that is known and kept of a key."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._home(key))
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:

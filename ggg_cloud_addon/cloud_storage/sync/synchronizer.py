@@ -65,7 +65,11 @@ class StorageSynchronizer:
         identity = self._provider.identity
         with open_state(root, f"{identity} {self._prefix}", read_only=self._config.dry_run) as state:
             say(f"Looking at {root} and {self._provider.location}")
-            base = {path: file for path, file in state.load().items() if self._config.takes(path)}
+            known = state.load()
+            if not known:
+                for sentence in self._provider.capabilities.missing_promises(self._provider.location):
+                    say(sentence)
+            base = {path: file for path, file in known.items() if self._config.takes(path)}
             remote = scan_remote(self._provider, self._prefix, self._config)
             if self._provider.identity != identity:  # a drive that went away looks like an empty store
                 raise StoreUnavailableError(

@@ -1,0 +1,321 @@
+"""Amazon S3 and what speaks its language, ``"aws"``, on boto3.
+
+What S3 promises is taken from the Amazon S3 API reference; what another server promises is asked of it.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ..config import CloudStorageConfig
+from ..errors import ConfigError, ObjectNotFoundError, StorageError, UnsupportedError
+from ..names import RESERVED_FOLDERS
+from . import problems
+from .aws_client import S3
+from .aws_conditions import Conditions
+from .aws_errors import KIND, code_of, is_out_of_range, status_of, was_retried
+from .aws_objects import answered_at, head, look, object_info, tier, version, whole_second, write_options
+from .aws_upload import Uploader
+from .base import CHUNK, Capabilities, Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion, OnBytes, Page, Source
+from .streams import ResumingDownload
+
+log = logging.getLogger(__name__)
+
+COPY_SIZE = 5 << 30
+"""The longest object that one request copies (Amazon S3 user guide, "Copying, moving, and renaming objects")."""
+COPY_PART_SIZE = 512 << 20
+DELETE_AT_ONCE = 1000
+LONGEST_LINK = 7 * 24 * 3600
+"""Seconds (Amazon S3 user guide, "Sharing objects with presigned URLs")."""
+
+
+class AwsProvider:
+    """A bucket."""
+
+    def __init__(self, config: CloudStorageConfig) -> None:
+        """Nothing is asked of the store yet.
+
+        Raises:
+            ConfigError: the bucket has no name.
+        """
+        self._config = config
+        self._s3 = S3(config)
+        self._bucket = config.bucket_name
+        self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="s3")
+        self._conditions = Conditions(self._s3, config.prefix, self.erase)
+        self._uploader = Uploader(config, self._s3, self._conditions, self._pool, self.identity)
+
+    def __repr__(self) -> str:
+        return f"AwsProvider({self.identity!r})"
+
+    @property
+    def location(self) -> str:
+        """Bucket and server."""
+        return f'bucket "{self._bucket}" on {self._s3.store}'
+
+    @property
+    def identity(self) -> str:
+        """The bucket's name and its server's address."""
+        return f"s3 {self._config.endpoint_url or 'amazonaws.com'} {self._bucket}"
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """Asks for the bucket's versioning and, of a server that is not Amazon's, for what it does with conditions."""
+        with self._s3.translated():
+            try:
+                answer = self._s3.client.get_bucket_versioning(Bucket=self._bucket)
+            except ClientError as error:
+                if status_of(error) == 404:
+                    raise
+                log.info("%s does not tell its versioning: %s", self.location, code_of(error))
+                answer = {}
+        return Capabilities(
+            conditional_writes=self._conditions.held >= {"put", "complete", "delete"},
+            versions=answer.get("Status") == "Enabled",
+            keys_below_keys=True,
+            links=True,
+        )
+
+    def check(self) -> None:
+        """List one object below the configured prefix."""
+        prefix = self._config.prefix.strip("/")
+        with self._s3.translated():
+            self._s3.client.list_objects_v2(Bucket=self._bucket, Prefix=prefix and f"{prefix}/", MaxKeys=1)
+
+    def list(self, prefix: str = "", *, token: str | None = None) -> Page:
+        """One page of at most 1,000 objects; the markers that consoles make for folders are left out."""
+        more = {"ContinuationToken": token} if token else {}
+        with self._s3.translated():
+            answer = self._s3.client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
+        objects = tuple(
+            ObjectInfo(
+                each["Key"],
+                each["Size"],
+                whole_second(each["LastModified"]),
+                each["ETag"],
+                tier=each.get("StorageClass", "STANDARD"),
+            )
+            for each in answer.get("Contents", ())
+            if not each["Key"].endswith("/") and not any(part in RESERVED_FOLDERS for part in each["Key"].split("/"))
+        )
+        return Page(objects, answer.get("NextContinuationToken"))
+
+    def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """Everything that the headers say."""
+        try:
+            with self._s3.translated(key, version_id):
+                return head(self._s3, key, version_id)
+        except ObjectNotFoundError:
+            with self._s3.translated():  # a HEAD says 404 of a missing bucket too, and no more
+                self._refuse_missing_bucket()
+            raise
+
+    @contextlib.contextmanager
+    def get(
+        self, key: str, *, version_id: str | None = None, if_match: str | None = None, start: int = 0
+    ) -> Iterator[ResumingDownload]:
+        """One request, and one more for each time that the connection breaks."""
+        with contextlib.ExitStack() as streams:
+
+            def ask(client: Any, position: int, etag: str | None) -> Any:
+                options = version(version_id) | ({"IfMatch": etag} if etag else {})
+                if position:
+                    options["Range"] = f"bytes={position}-"
+                answer = client.get_object(Bucket=self._bucket, Key=key, **options)
+                streams.callback(answer["Body"].close)
+                return answer
+
+            def chunks(answer: Any) -> Iterator[bytes]:
+                with self._s3.translated(key, version_id):
+                    yield from answer["Body"].iter_chunks(CHUNK)
+
+            def reopen(position: int) -> Iterator[bytes]:
+                with self._s3.translated(key, version_id):
+                    answer = ask(self._s3.single, position, info.etag)
+                return chunks(answer)
+
+            with self._s3.translated(key, version_id):
+                try:
+                    answer = ask(self._s3.client, start, if_match)
+                    info, stream = object_info(key, answer), chunks(answer)
+                except ClientError as error:
+                    if not is_out_of_range(error):
+                        raise
+                    info, stream = head(self._s3, key, version_id), iter(())
+                    if if_match not in (None, info.etag):
+                        raise problems.changed(key) from error
+            yield ResumingDownload(info, start, stream, reopen)
+
+    def put(
+        self,
+        key: str,
+        source: Source,
+        *,
+        condition: Condition = None,
+        metadata: Mapping[str, str] | None = None,
+        on_bytes: OnBytes | None = None,
+    ) -> ObjectInfo:
+        """By one request or in parts; what an upload that was killed here has sent is not sent again."""
+        return self._uploader.put(key, source, condition, metadata or {}, on_bytes)
+
+    def copy(self, key: str, target: str, *, version_id: str | None = None, condition: Condition = None) -> ObjectInfo:
+        """Copy inside the store: exactly the content that was seen first, or nothing."""
+        with self._s3.translated(key, version_id):
+            source = head(self._s3, key, version_id)
+        origin = {"Bucket": self._bucket, "Key": key} | version(version_id or source.version_id)
+        seen = {"CopySource": origin, "CopySourceIfMatch": source.etag}
+        options = write_options(self._config, source.metadata, source.sha256)
+        is_small = source.size <= COPY_SIZE
+        try:
+            with self._s3.translated(target):
+                asked = self._conditions.for_request("copy" if is_small else "complete", target, condition)
+                where = {"Bucket": self._bucket, "Key": target}
+                if is_small:
+                    # "REPLACE" by the same metadata, since S3 refuses to copy an object onto itself otherwise.
+                    answer = self._s3.client.copy_object(
+                        **where, **seen, **options, **asked, MetadataDirective="REPLACE"
+                    )
+                    etag = answer["CopyObjectResult"]["ETag"]
+                else:
+                    answer = self._copy_parts(where, source.size, seen, options, asked)
+                    etag = answer["ETag"]
+        except ObjectNotFoundError as error:
+            raise problems.changed(target if isinstance(condition, IfMatch) else key) from error
+        return replace(
+            source,
+            key=target,
+            etag=etag,
+            version_id=answer.get("VersionId"),
+            modified=answered_at(answer),
+            tier=tier(self._config),
+        )
+
+    def delete(self, key: str, *, condition: Condition = None) -> None:
+        """Look first, as S3 says of what is not there that it was deleted; then delete what was seen."""
+        with self._s3.translated(key):
+            seen = head(self._s3, key)
+            if isinstance(condition, IfAbsent):
+                raise problems.already_there(key)
+            if isinstance(condition, IfMatch) and seen.etag != condition.etag:
+                raise problems.changed(key)
+            asked = self._conditions.for_request("delete", key, condition)
+            try:
+                self._s3.client.delete_object(Bucket=self._bucket, Key=key, **asked)
+            except ClientError as error:
+                # A repetition finds nothing: the first request was carried out, and its answer was lost.
+                if not (was_retried(error) and look(self._s3, key) is None):
+                    raise
+
+    def delete_many(self, keys: Sequence[str]) -> Sequence[StorageError | None]:
+        """A look at each, as S3 does not say which were there; then a thousand at a time."""
+
+        def look_at(key: str) -> StorageError | None:
+            try:
+                with self._s3.translated(key):
+                    head(self._s3, key)
+            except StorageError as error:
+                return error
+            return None
+
+        errors = dict(zip(keys, self._pool.map(look_at, keys), strict=True))
+        there = [key for key, error in errors.items() if error is None]
+        for begin in range(0, len(there), DELETE_AT_ONCE):
+            errors |= self._delete_at_once(there[begin : begin + DELETE_AT_ONCE])
+        return [errors[key] for key in keys]
+
+    def versions(self, key: str) -> tuple[ObjectVersion, ...]:
+        """All versions but the markers of deletes."""
+        if not self.capabilities.versions:
+            raise UnsupportedError(
+                f'The {self.location} keeps no versions of "{key}"; switch them on with: '
+                "ggg-cloud check --keep-versions."
+            )
+        with self._s3.translated(key):
+            found = tuple(
+                ObjectVersion(
+                    key, each["VersionId"], each["Size"], whole_second(each["LastModified"]), each["IsLatest"]
+                )
+                for each in self._history(key, "Versions")
+            )
+        if not found:
+            raise problems.not_found(key)
+        return found
+
+    def erase(self, key: str) -> None:
+        """Delete each version and each marker by its ID."""
+        with self._s3.translated(key):
+            try:
+                history = [*self._history(key, "Versions"), *self._history(key, "DeleteMarkers")]
+            except ClientError as error:
+                if status_of(error) in (403, 404):
+                    raise
+                history = []  # a server without versions
+            for each in history:
+                self._s3.client.delete_object(Bucket=self._bucket, Key=key, VersionId=each["VersionId"])
+            if not history:
+                self._s3.client.delete_object(Bucket=self._bucket, Key=key)
+
+    def share_link(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
+        """A presigned URL; with credentials that are temporary it ends with them."""
+        if not 0 < seconds <= LONGEST_LINK:
+            raise ConfigError("A link on S3 lasts from one second to seven days.")
+        self.head(key, version_id=version_id)
+        parameters = {"Bucket": self._bucket, "Key": key} | version(version_id)
+        with self._s3.translated(key):
+            return str(self._s3.client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
+
+    def _refuse_missing_bucket(self) -> None:
+        try:
+            self._s3.client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if status_of(error) == 404:
+                raise problems.no_bucket(self._bucket, KIND) from error
+            log.info("The %s does not tell of itself: %s", self.location, code_of(error))
+
+    def _history(self, key: str, kind: str) -> Iterator[Any]:
+        pages = self._s3.client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key)
+        for page in pages:
+            yield from (each for each in page.get(kind, ()) if each["Key"] == key)
+            if page.get("NextKeyMarker", key) > key:  # from here on come keys that only begin so
+                return
+
+    def _copy_parts(
+        self, where: dict[str, Any], size: int, seen: Mapping[str, Any], options: Mapping[str, Any], asked: Any
+    ) -> Any:
+        client = self._s3.client
+        where = where | {"UploadId": client.create_multipart_upload(**where, **options)["UploadId"]}
+
+        def copy(begin: int) -> dict[str, Any]:
+            number = begin // COPY_PART_SIZE + 1
+            span = f"bytes={begin}-{min(begin + COPY_PART_SIZE, size) - 1}"
+            answer = client.upload_part_copy(**where, **seen, PartNumber=number, CopySourceRange=span)
+            return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
+
+        try:
+            parts = list(self._pool.map(copy, range(0, size, COPY_PART_SIZE)))
+            return client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts}, **asked)
+        except BaseException:
+            client.abort_multipart_upload(**where)
+            raise
+
+    def _delete_at_once(self, keys: Sequence[str]) -> dict[str, StorageError | None]:
+        objects = [{"Key": key} for key in keys]
+        try:
+            with self._s3.translated():
+                answer = self._s3.client.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
+        except StorageError as error:
+            return dict.fromkeys(keys, error)
+        errors: dict[str, StorageError | None] = {}
+        for each in answer.get("Errors", ()):
+            try:
+                with self._s3.translated(each["Key"]):
+                    raise ClientError({"Error": each}, "DeleteObjects")
+            except StorageError as error:
+                errors[each["Key"]] = error
+        return errors

@@ -1,0 +1,117 @@
+"""From the settings to a client of S3: credentials, region, endpoint, retries."""
+
+import threading
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from s3transfer.utils import signal_not_transferring, signal_transferring
+
+from ..config import CloudStorageConfig
+from ..credentials import read_credentials
+from ..redaction import keep_secret
+from . import problems
+from .aws_errors import KIND, translated
+
+DEFAULT_REGION = "us-east-1"
+"""Where S3 sends a client on to a bucket's own region from."""
+ATTEMPTS = 6
+"""Of the SDK, for one request."""
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+
+
+class S3:
+    """One bucket's clients, made when they are first needed. Thread-safe, as boto3's clients are."""
+
+    def __init__(self, config: CloudStorageConfig) -> None:
+        """Nothing is read or asked yet.
+
+        Raises:
+            ConfigError: the bucket has no name.
+        """
+        if not config.bucket_name:
+            raise problems.bucket_unnamed(KIND)
+        self.bucket = config.bucket_name
+        self.store = config.endpoint_url or "Amazon S3"
+        self._config = config
+        self._lock = threading.RLock()
+        self._made: dict[int, Any] = {}
+
+    @property
+    def is_amazon(self) -> bool:
+        """Whether it is the original, whose documentation says what it can do."""
+        endpoint = self._config.endpoint_url
+        return endpoint is None or endpoint.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+    @property
+    def client(self) -> Any:
+        """The client for requests, which retries them: throttling, 5xx and broken connections, with jitter."""
+        return self._client(ATTEMPTS)
+
+    @property
+    def single(self) -> Any:
+        """A client that tries once: for the pieces of long transfers, see :class:`~.streams.Patience`."""
+        return self._client(1)
+
+    @cached_property
+    def region(self) -> str:
+        """The one that requests are signed for."""
+        with self._lock:
+            return self._session[1]
+
+    def translated(self, key: str | None = None, version_id: str | None = None) -> AbstractContextManager[None]:
+        """Turn what the clients raise into our errors; around every use of them."""
+        return translated(self.store, self.bucket, key, version_id)
+
+    def _client(self, attempts: int) -> Any:
+        with self._lock:
+            if attempts not in self._made:
+                self._made[attempts] = self._make(attempts)
+            return self._made[attempts]
+
+    @cached_property
+    def _session(self) -> tuple[Any, str]:
+        given: dict[str, str] = {}
+        if self._config.credentials_file:
+            given = read_credentials(self._config.credentials_file, (("aws_access_key_id", "aws_secret_access_key"),))
+        region = self._config.region or given.pop("region", None)
+        session = boto3.Session(
+            profile_name=self._config.profile if not given else None,
+            **{key: value for key, value in given.items() if key.startswith("aws_")},
+        )
+        credentials = session.get_credentials()
+        if credentials is not None:
+            frozen = credentials.get_frozen_credentials()
+            keep_secret(frozen.secret_key, frozen.token)
+        return session, region or session.region_name or DEFAULT_REGION
+
+    def _make(self, attempts: int) -> Any:
+        session, region = self._session
+        settings = Config(
+            region_name=region,
+            signature_version="s3v4",
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            max_pool_connections=2 * self._config.max_concurrency + 2,
+            tcp_keepalive=True,
+            # We give checksums of our own; the SDK's default ones are refused by several S3-compatible servers.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={"addressing_style": "auto" if self._config.endpoint_url is None else "path"},
+        )
+        bundle = self._config.ca_bundle
+        client = session.client(
+            "s3",
+            config=settings,
+            endpoint_url=self._config.endpoint_url,
+            verify=str(Path(bundle).expanduser()) if bundle else None,
+        )
+        # What is read to be signed is not sent yet: a body's progress must not count it.
+        client.meta.events.register_first("request-created.s3", signal_not_transferring)
+        client.meta.events.register_last("request-created.s3", signal_transferring)
+        return client

@@ -1,0 +1,83 @@
+"""What S3's answers say of objects, and what its requests say of them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ..config import CloudStorageConfig
+from ..metadata import decode_metadata, encode_metadata
+from .aws_client import S3
+from .aws_errors import status_of
+from .base import ObjectInfo
+
+
+def head(s3: S3, key: str, version_id: str | None = None) -> ObjectInfo:
+    """Ask for the headers of an object."""
+    return object_info(key, s3.client.head_object(Bucket=s3.bucket, Key=key, **version(version_id)))
+
+
+def look(s3: S3, key: str) -> ObjectInfo | None:
+    """Ask for them, of an object that may not be there."""
+    try:
+        return head(s3, key)
+    except ClientError as error:
+        if status_of(error) != 404:
+            raise
+        return None
+
+
+def object_info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
+    """What the answer to a GET or HEAD says."""
+    # Proxies such as nginx drop headers with an underscore, so on their way they have hyphens.
+    stored = {name.replace("-", "_"): value for name, value in answer.get("Metadata", {}).items()}
+    metadata, sha256 = decode_metadata(stored)
+    whole = answer.get("ContentRange", "").rpartition("/")[2]
+    return ObjectInfo(
+        key,
+        int(whole) if whole.isdigit() else answer["ContentLength"],
+        whole_second(answer["LastModified"]),
+        answer["ETag"],
+        version_id=answer.get("VersionId"),
+        sha256=sha256,
+        tier=answer.get("StorageClass", "STANDARD"),
+        metadata=metadata,
+    )
+
+
+def write_options(config: CloudStorageConfig, metadata: Mapping[str, str], sha256: str | None) -> dict[str, Any]:
+    """What a request says that makes an object: its metadata, encryption, access and storage class."""
+    stored = encode_metadata(metadata, sha256)
+    options: dict[str, Any] = {"Metadata": {name.replace("_", "-"): value for name, value in stored.items()}}
+    if config.kms_key_id:
+        options |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": config.kms_key_id}
+    elif config.encryption:
+        options["ServerSideEncryption"] = "AES256"
+    if config.public_access:
+        options["ACL"] = "public-read"
+    if config.storage_tier:
+        options["StorageClass"] = tier(config)
+    return options
+
+
+def tier(config: CloudStorageConfig) -> str:
+    """The storage class that new objects get."""
+    return (config.storage_tier or "STANDARD").upper()
+
+
+def version(version_id: str | None) -> dict[str, str]:
+    """How a request names it."""
+    return {"VersionId": version_id} if version_id is not None else {}
+
+
+def answered_at(answer: Mapping[str, Any]) -> datetime:
+    """When the object was made, by the store's clock."""
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC)
+
+
+def whole_second(time: datetime) -> datetime:
+    """As in the headers; a listing may tell more."""
+    return time.astimezone(UTC).replace(microsecond=0)

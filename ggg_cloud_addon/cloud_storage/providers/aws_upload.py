@@ -1,0 +1,250 @@
+"""Uploads to S3: small ones by one request, large ones in parts that are sent side by side and resumed."""
+
+import base64
+import hashlib
+import logging
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ..config import CloudStorageConfig
+from ..errors import ObjectNotFoundError, SourceChangedError, StorageError, StoreUnavailableError
+from . import problems
+from .aws_client import S3
+from .aws_conditions import Conditions
+from .aws_errors import code_of, status_of, was_retried
+from .aws_objects import answered_at, look, tier, write_options
+from .aws_unfinished import Record, UnfinishedUploads
+from .base import CHUNK, Condition, IfAbsent, IfMatch, ObjectInfo, OnBytes, Source
+from .streams import Body, Interrupted, Parts, Patience, read_source
+
+log = logging.getLogger(__name__)
+
+MIB = 1 << 20
+PART_SIZE = 8 * MIB
+"""Bytes of a part; what is not longer is sent by one request. S3 wants 5 MiB or more."""
+MAX_PARTS = 10_000
+MINUTE = 60.0
+
+Metadata = Mapping[str, str]
+
+
+class Uploader:
+    """Makes objects in one bucket."""
+
+    def __init__(
+        self, config: CloudStorageConfig, s3: S3, conditions: Conditions, pool: ThreadPoolExecutor, identity: str
+    ) -> None:
+        """``pool`` sends the parts of all files; ``identity`` tells the bucket from all others."""
+        self._config = config
+        self._s3 = s3
+        self._conditions = conditions
+        self._pool = pool
+        self._unfinished = UnfinishedUploads(identity)
+        self._lock = threading.Lock()
+        self._running = 0
+
+    def put(
+        self, key: str, source: Source, condition: Condition, metadata: Metadata, on_bytes: OnBytes | None
+    ) -> ObjectInfo:
+        """See :meth:`~.base.Provider.put`. The last of several that run side by side tidies up."""
+        send = self._put_whole if source.size <= PART_SIZE else self._put_parts
+        with self._lock:
+            self._running += 1
+        try:
+            with self._s3.translated(key):
+                info = send(key, source, condition, metadata, on_bytes)
+        except Interrupted as stop:
+            raise stop.error from None
+        finally:
+            with self._lock:
+                self._running -= 1
+                is_last = not self._running
+        if is_last:
+            self.abort_dead()
+        return info
+
+    def abort_dead(self) -> int:
+        """End the uploads that processes of this machine began and did not live to end; how many there were."""
+        dead = 0
+        for record in self._unfinished.dead():
+            with record:
+                log.info("Aborting the unfinished upload of %s", record.upload.key)
+                self._abort(record)
+                dead += 1
+        return dead
+
+    def _put_whole(
+        self, key: str, source: Source, condition: Condition, metadata: Metadata, on_bytes: OnBytes | None
+    ) -> ObjectInfo:
+        with source.open() as reader:
+            content = read_source(reader, source.size, key)
+        source.verify()
+        digest = hashlib.sha256(content)
+        asked = self._conditions.for_request("put", key, condition)
+        made = self._make(
+            key,
+            condition,
+            digest.hexdigest(),
+            lambda: self._s3.client.put_object(
+                Bucket=self._s3.bucket,
+                Key=key,
+                Body=Body(content, on_bytes),
+                ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
+                **write_options(self._config, metadata, digest.hexdigest()),
+                **asked,
+            ),
+        )
+        return replace(made, size=len(content), metadata=dict(metadata))
+
+    def _put_parts(
+        self, key: str, source: Source, condition: Condition, metadata: Metadata, on_bytes: OnBytes | None
+    ) -> ObjectInfo:
+        """Read twice: S3 wants the metadata, and in it the hash, before the first part."""
+        sha256 = _hash(key, source, on_bytes)
+        part_size = max(PART_SIZE, -(-source.size // MAX_PARTS // MIB) * MIB)
+        with self._unfinished.hold(key, sha256, part_size) as record:
+            try:
+                there = self._begin(key, record, metadata)
+                sender = self._part_sender(key, record, there)
+                parts, sent = Parts(self._pool, key, source, part_size, sender).send_all(on_bytes)
+                source.verify()
+                if sent != sha256:
+                    raise SourceChangedError(
+                        f'"{key}" was written to on this machine while it was uploaded, so nothing was stored; '
+                        "try again."
+                    )
+                asked = self._conditions.for_request("complete", key, condition)
+                made = self._make(
+                    key,
+                    condition,
+                    sha256,
+                    lambda: self._s3.client.complete_multipart_upload(
+                        Bucket=self._s3.bucket,
+                        Key=key,
+                        UploadId=record.upload.upload_id,
+                        MultipartUpload={"Parts": parts},
+                        **asked,
+                    ),
+                )
+            except BaseException:
+                self._abort(record)
+                raise
+            record.remove()
+        return replace(made, size=source.size, metadata=dict(metadata))
+
+    def _make(self, key: str, condition: Condition, sha256: str, request: Callable[[], Any]) -> ObjectInfo:
+        """The request that makes the object. A refusal of its repetition may mean that the first one made it."""
+        patience = Patience()
+        is_repeated = False
+        while True:
+            try:
+                answer = request()
+                version_id = answer.get("VersionId")
+                made_at, made_tier = answered_at(answer), tier(self._config)
+                return ObjectInfo(key, 0, made_at, answer["ETag"], version_id=version_id, sha256=sha256, tier=made_tier)
+            except ClientError as error:
+                is_repeated = is_repeated or was_retried(error)
+                if is_repeated and status_of(error) in (404, 412):
+                    seen = look(self._s3, key)
+                    if seen is not None and seen.sha256 == sha256:
+                        return seen
+                if code_of(error) == "ConditionalRequestConflict":  # somebody else's request is not decided yet
+                    patience.failed(StoreUnavailableError(f'"{key}" is being written by others; try again.'))
+                    is_repeated = True
+                elif code_of(error) == "NoSuchKey" and isinstance(condition, IfMatch):
+                    raise problems.changed(key) from error
+                elif status_of(error) == 412 and isinstance(condition, IfAbsent):
+                    raise problems.already_there(key) from error
+                else:
+                    raise
+
+    def _begin(self, key: str, record: Record, metadata: Metadata) -> dict[int, Any]:
+        """Make the record's upload, or find the parts that it has already."""
+        client = self._s3.client
+        if record.upload.upload_id:
+            try:
+                return {
+                    part["PartNumber"]: part
+                    for page in client.get_paginator("list_parts").paginate(
+                        Bucket=self._s3.bucket, Key=key, UploadId=record.upload.upload_id
+                    )
+                    for part in page.get("Parts", ())
+                }
+            except ClientError as error:
+                if status_of(error) != 404:
+                    raise
+        answer = client.create_multipart_upload(
+            Bucket=self._s3.bucket,
+            Key=key,
+            ChecksumAlgorithm="CRC32",
+            **write_options(self._config, metadata, record.upload.sha256),
+        )
+        record.save(replace(record.upload, upload_id=answer["UploadId"]))
+        return {}
+
+    def _part_sender(
+        self, key: str, record: Record, there: Mapping[int, Any]
+    ) -> Callable[[int, bytes, OnBytes], dict[str, Any]]:
+        def send(index: int, content: bytes, on_bytes: OnBytes) -> dict[str, Any]:
+            number = index + 1
+            checksum = base64.b64encode(zlib.crc32(content).to_bytes(4)).decode()
+            part = there.get(number)
+            if part and part["Size"] == len(content):
+                on_bytes(len(content))
+            else:
+                with self._s3.translated(key):
+                    part = self._s3.single.upload_part(
+                        Bucket=self._s3.bucket,
+                        Key=key,
+                        UploadId=record.upload.upload_id,
+                        PartNumber=number,
+                        Body=Body(content, on_bytes),
+                        ChecksumCRC32=checksum,
+                    )
+            return {"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": checksum}
+
+        return send
+
+    def _abort(self, record: Record) -> None:
+        """End an upload that failed; where the store does not answer either, a later run does it."""
+        upload = record.upload
+        try:
+            with self._s3.translated(upload.key):
+                if upload.upload_id:
+                    self._s3.single.abort_multipart_upload(
+                        Bucket=self._s3.bucket, Key=upload.key, UploadId=upload.upload_id
+                    )
+                else:
+                    self._abort_unnamed(record)
+        except ObjectNotFoundError:
+            log.info("The upload of %s had ended", upload.key)
+        except StorageError:
+            log.warning("An unfinished upload of %s could not be aborted yet", upload.key, exc_info=True)
+            return
+        record.remove()
+
+    def _abort_unnamed(self, record: Record) -> None:
+        """The process died before it learned the upload's ID: it is the one of that minute that has no parts."""
+        client, bucket, key = self._s3.client, self._s3.bucket, record.upload.key
+        for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key):
+            for each in page.get("Uploads", ()):
+                where = {"Bucket": bucket, "Key": key, "UploadId": each["UploadId"]}
+                is_near = abs(each["Initiated"].timestamp() - record.begun) < MINUTE
+                if each["Key"] == key and is_near and not client.list_parts(**where).get("Parts"):
+                    client.abort_multipart_upload(**where)
+
+
+def _hash(key: str, source: Source, on_bytes: OnBytes | None) -> str:
+    digest = hashlib.sha256()
+    with source.open() as reader:
+        while chunk := read_source(reader, CHUNK, key):
+            digest.update(chunk)
+            if on_bytes is not None:
+                on_bytes(0)  # nothing has moved yet, but it can be cancelled
+    return digest.hexdigest()

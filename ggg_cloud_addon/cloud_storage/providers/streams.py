@@ -1,0 +1,250 @@
+"""Bytes on their way to and from a cloud: bodies that tell their progress, parts side by side, reads that go on.
+
+A request is retried by the cloud's own SDK. A long transfer is more than a request: as long as any of its bytes get
+through it goes on (:class:`Patience`), so parts are sent without the SDK's retries, and there is one retry, not two.
+"""
+
+import hashlib
+import io
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
+
+from ..errors import LocalFileError, StoreUnavailableError
+from .base import ObjectInfo, OnBytes, Source
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+Answer = TypeVar("Answer")
+
+TRIES = 8
+"""Failures in a row, with not a byte through, after which a transfer gives up: about a minute."""
+LONGEST_WAIT = 20.0
+"""Seconds."""
+
+
+class Interrupted(BaseException):
+    """Carries an error of the caller's through an SDK, which would take an ``Exception`` for a broken connection."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Body(io.BytesIO):
+    """The bytes of one request; tells how many went out, and takes them back when a retry sends them again."""
+
+    def __init__(self, content: bytes, on_bytes: OnBytes | None) -> None:
+        """``on_bytes`` may raise, to stop the request: :class:`Interrupted` comes out of it then."""
+        super().__init__(content)
+        self._size = len(content)
+        self._on_bytes = on_bytes
+        self._silent = False
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes."""
+        content = super().read(size)
+        self._tell(len(content))
+        return content
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """The next bytes, into a buffer."""
+        count = super().readinto(buffer)
+        self._tell(count)
+        return count
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move; going back takes bytes back."""
+        before = self.tell()
+        after = super().seek(offset, whence)
+        self._tell(after - before)
+        return after
+
+    def signal_not_transferring(self) -> None:
+        """From now on it is read to be signed, not sent (called by s3transfer's handlers)."""
+        self._silent = True
+
+    def signal_transferring(self) -> None:
+        """From now on it is read to be sent."""
+        self._silent = False
+
+    def _tell(self, count: int) -> None:
+        if self._on_bytes is None or self._silent or not count:
+            return
+        try:
+            self._on_bytes(count)
+        except Exception as error:
+            raise Interrupted(error) from error
+
+
+class Patience:
+    """Decides whether a transfer that keeps breaking goes on, and waits before it does; shared by threads."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def progress(self) -> None:
+        """Something got through."""
+        self._failures = 0
+
+    def failed(self, error: StoreUnavailableError) -> None:
+        """Wait, longer each time; raise the error after :data:`TRIES` failures without progress.
+
+        The waits are random up to a doubling bound (AWS Architecture Blog, "Exponential Backoff And Jitter").
+        """
+        self._failures += 1
+        if self._failures >= TRIES:
+            raise error
+        if self._failures > 1:  # a connection that did its work and then broke is replaced at once
+            time.sleep(random.uniform(0, min(LONGEST_WAIT, 0.25 * 2**self._failures)))
+
+
+class ResumingDownload:
+    """An object that is being read, over as many connections as it takes."""
+
+    def __init__(self, info: ObjectInfo, start: int, stream: Iterator[bytes], reopen: Callable[[int], Iterator[bytes]]):
+        """Read ``stream``; where that breaks, ``reopen`` gives the bytes from a position on, of the same ETag.
+
+        Both raise StoreUnavailableError for a broken connection.
+        """
+        self.info = info
+        self._position = start
+        self._stream = stream
+        self._reopen = reopen
+
+    def __iter__(self) -> Iterator[bytes]:
+        patience = Patience()
+        while self._position < self.info.size:
+            try:
+                for chunk in self._stream:
+                    self._position += len(chunk)
+                    patience.progress()
+                    yield chunk
+                if self._position < self.info.size:
+                    raise StoreUnavailableError(
+                        f'The connection ended after {self._position} of {self.info.size} bytes of "{self.info.key}"; '
+                        "try again."
+                    )
+            except StoreUnavailableError as error:
+                patience.failed(error)
+                self._stream = self._again()
+
+    def _again(self) -> Iterator[bytes]:
+        yield from self._reopen(self._position)
+
+
+def read_source(reader: BinaryIO, size: int, key: str) -> bytes:
+    """The next ``size`` bytes of a file that is uploaded, or what is left of it.
+
+    Raises:
+        LocalFileError: it cannot be read.
+    """
+    try:
+        content = reader.read(size)
+        while len(content) < size and (more := reader.read(size - len(content))):
+            content += more
+    except OSError as error:
+        raise LocalFileError(
+            f'"{key}" was not stored: its file on this machine cannot be read ({error.strerror or error}).'
+        ) from error
+    return content
+
+
+class Parts(Generic[Answer]):
+    """Sends the parts of one file side by side, reading it once and in order."""
+
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        key: str,
+        source: Source,
+        part_size: int,
+        send: Callable[[int, bytes, OnBytes], Answer],
+    ) -> None:
+        """``send(number, content, on_bytes)`` sends one part, numbered from 0, without a retry of its own.
+
+        A part lies in memory only while a thread of the pool has it: the pool's size bounds the memory of all files.
+        """
+        self._pool = pool
+        self._key = key
+        self._source = source
+        self._part_size = part_size
+        self._send = send
+        self._count = max(1, -(-source.size // part_size))
+        self._moved: SimpleQueue[int | None] = SimpleQueue()
+        self._stop = threading.Event()
+        self._patience = Patience()
+        self._reading = threading.Lock()
+        self._next = 0
+        self._digest = hashlib.sha256()
+
+    def send_all(self, on_bytes: OnBytes | None) -> tuple[list[Answer], str]:
+        """Send everything; the parts' answers in order, and the SHA-256 of what was read.
+
+        Raises:
+            StorageError: the source cannot be read, or the store did not take a part.
+            Exception: what ``on_bytes`` raises, to cancel.
+        """
+        answers: dict[int, Answer] = {}
+        with self._source.open() as reader:
+            jobs = [self._pool.submit(self._job, reader, answers) for _ in range(self._count)]
+            try:
+                for job in jobs:
+                    job.add_done_callback(self._finished)
+                left = self._count
+                while left:
+                    moved = self._moved.get()
+                    if moved is None:
+                        left -= 1
+                        if self._stop.is_set():
+                            break
+                    elif on_bytes is not None:
+                        on_bytes(moved)
+            finally:
+                self._stop.set()
+                errors = [error for job in jobs if not job.cancel() and (error := job.exception())]
+        for error in errors:
+            if not isinstance(error, _EndedError | Interrupted):
+                raise error
+        return [answers[number] for number in range(self._count)], self._digest.hexdigest()
+
+    def _finished(self, job: Future[None]) -> None:
+        if job.cancelled() or job.exception():
+            self._stop.set()
+        self._moved.put(None)
+
+    def _job(self, reader: BinaryIO, answers: dict[int, Answer]) -> None:
+        with self._reading:
+            number, self._next = self._next, self._next + 1
+            content = read_source(reader, self._part_size, self._key)
+            self._digest.update(content)
+        while True:
+            sent = 0
+
+            def report(count: int) -> None:
+                nonlocal sent
+                if self._stop.is_set():
+                    raise _EndedError
+                sent += count
+                self._moved.put(count)
+
+            try:
+                report(0)
+                answers[number] = self._send(number, content, report)
+                self._patience.progress()
+                return
+            except StoreUnavailableError as error:
+                self._moved.put(-sent)
+                self._patience.failed(error)
+
+
+class _EndedError(Exception):
+    """Ends a part, because its upload has ended."""

@@ -176,23 +176,23 @@ class CloudStorageManager:
 
     def delete_components(self, component_ids: Iterable[str]) -> list[BatchResult]:
         """Delete components, many with one request; one that fails does not stop the others."""
+        wanted = list(component_ids)
         results: dict[str, BatchResult] = {}
         keys: dict[str, str] = {}
-        for component_id in component_ids:
+        for component_id in wanted:
             try:
                 keys[component_id] = self.key_of(component_id)
             except StorageError as error:
                 results[component_id] = _failed(component_id, error)
             else:
                 results[component_id] = BatchResult(component_id)
-        for (component_id, key), error in zip(
-            keys.items(), self.provider.delete_many(list(keys.values())), strict=True
-        ):
-            if error is None:
-                log.info("Deleted %s", key)
+        answers = self.provider.delete_many(list(keys.values()))
+        for component_id, answer in zip(keys, answers, strict=True):
+            if answer is None:
+                log.info("Deleted %s", keys[component_id])
             else:
-                results[component_id] = _failed(component_id, error)
-        return list(results.values())
+                results[component_id] = _failed(component_id, answer)
+        return [results[component_id] for component_id in wanted]
 
     def share_link(self, component_id: str, seconds: int = DAY, *, version_id: str | None = None) -> str:
         """A link by which anybody may read the component for so long; keep it as secret as the component.

@@ -1,4 +1,492 @@
-def test_a(moto, moto_open, rclone_s3, azurite, bucket_name):
-    azurite.client().create_container(bucket_name)
-    for s in (moto, moto_open, rclone_s3):
-        s.client().create_bucket(Bucket=bucket_name)
+"""The servers that the tests use, and the proxy that judges retries, do what they claim."""
+
+import http.client
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import boto3
+import pytest
+import servers
+from azure.core.exceptions import HttpResponseError
+from botocore.exceptions import ClientError, SSLError
+from conftest import RunChild
+from fault_proxy import FaultProxy, Request
+from servers import (
+    AzureServer,
+    Certificate,
+    Server,
+    azurite_server,
+    moto_server,
+    rclone_server,
+    user_with_policy,
+)
+
+CONTENT = bytes(range(256)) * 4000
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux about processes")
+
+
+def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return str(error.value.response["Error"]["Code"])
+
+
+@pytest.fixture(params=["moto", "rclone_s3"])
+def s3(request: pytest.FixtureRequest) -> Server:
+    return request.getfixturevalue(request.param)
+
+
+def test_s3_keeps_what_was_put(s3: Server, bucket_name: str) -> None:
+    client = s3.client()
+    client.create_bucket(Bucket=bucket_name)
+    client.put_object(Bucket=bucket_name, Key="arm.blend", Body=CONTENT)
+
+    assert client.get_object(Bucket=bucket_name, Key="arm.blend")["Body"].read() == CONTENT
+
+
+def test_s3_refuses_a_wrong_secret(s3: Server) -> None:
+    with pytest.raises(ClientError) as error:
+        replace(s3, secret_key="wrong").client().list_buckets()
+
+    assert code_of(error) == "SignatureDoesNotMatch"
+
+
+def test_s3_refuses_an_unknown_key(s3: Server) -> None:
+    with pytest.raises(ClientError) as error:
+        replace(s3, access_key="nobody").client().list_buckets()
+
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_moto_gives_a_user_only_the_rights_of_the_policy(moto: Server, bucket_name: str) -> None:
+    moto.client().create_bucket(Bucket=bucket_name)
+    may_put = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}
+    key, secret = user_with_policy(moto, {"Version": "2012-10-17", "Statement": [may_put]})
+    client = replace(moto, access_key=key, secret_key=secret).client()
+
+    client.put_object(Bucket=bucket_name, Key="arm.blend", Body=b"1")
+    with pytest.raises(ClientError) as error:
+        client.list_objects_v2(Bucket=bucket_name)
+
+    assert code_of(error) == "AccessDenied"
+
+
+def test_open_moto_takes_presigned_requests(moto_open: Server, bucket_name: str) -> None:
+    client = moto_open.client()
+    client.create_bucket(Bucket=bucket_name)
+    client.put_object(Bucket=bucket_name, Key="arm.blend", Body=CONTENT)
+    link = client.generate_presigned_url("get_object", {"Bucket": bucket_name, "Key": "arm.blend"})
+
+    with urllib.request.urlopen(link) as answer:
+        assert answer.read() == CONTENT
+
+
+def test_moto_with_tls_is_reached_by_those_who_trust_its_certificate(tmp_path: Path) -> None:
+    with moto_server(certificate=Certificate.self_signed(tmp_path)) as server:
+        server.client().list_buckets()
+        with pytest.raises(SSLError):
+            replace(server, ca_bundle=None).client(retries={"total_max_attempts": 1}).list_buckets()
+
+
+def test_azurite_keeps_what_was_put(azurite: AzureServer, bucket_name: str) -> None:
+    container = azurite.client().create_container(bucket_name)
+    container.upload_blob("arm.blend", CONTENT)
+
+    assert container.download_blob("arm.blend").readall() == CONTENT
+
+
+def test_azurite_refuses_a_wrong_key(azurite: AzureServer, bucket_name: str) -> None:
+    with pytest.raises(HttpResponseError) as error:
+        replace(azurite, account_key="d3Jvbmc=").client().create_container(bucket_name)
+
+    assert error.value.status_code == 403
+
+
+def test_the_developers_own_store_is_not_found() -> None:
+    assert boto3.session.Session().get_credentials() is None
+
+
+KINDS: dict[str, Callable[[Path], AbstractContextManager[Server | AzureServer]]] = {
+    "moto": lambda folder: moto_server(),
+    "rclone": rclone_server,
+    "azurite": azurite_server,
+}
+
+
+@linux_only
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_sees_nothing_of_the_developer_and_is_gone_when_its_block_ends(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "developer")
+    monkeypatch.setenv("AZURITE_ACCOUNTS", "developer:ZGV2ZWxvcGVy")
+    with KINDS[kind](tmp_path) as server:
+        assert b"developer" not in Path(f"/proc/{server.pid}/environ").read_bytes()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(server.pid, 0)
+
+
+@linux_only
+def test_a_server_dies_with_the_process_that_started_it(run_child: RunChild, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from servers import rclone_server\n"
+        "with rclone_server(Path(sys.argv[1])) as server:\n"
+        "    print(server.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    child = run_child(code, tmp_path, cwd=Path(servers.__file__).parent)
+
+    assert child.returncode == -signal.SIGKILL
+    assert has_ended(int(child.stdout))
+
+
+def has_ended(pid: int) -> bool:
+    """Whether it has, or does within 10 seconds."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([process], [], [], 10)[0])
+    finally:
+        os.close(process)
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(RuntimeError, match=r"(?s)did not start.*ENOTDIR"), azurite_server(tmp_path / "file"):
+        pass
+
+
+def test_an_install_of_azurite_that_fails_says_why_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers.platformdirs, "user_cache_path", lambda *_, **__: tmp_path)
+    monkeypatch.setenv("npm_config_offline", "true")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+
+    with pytest.raises(RuntimeError, match=r"(?s)npm could not install Azurite.*ENOTCACHED"):
+        servers._azurite()
+
+    assert not list(tmp_path.glob("azurite-*"))
+
+
+class Store(BaseHTTPRequestHandler):
+    """A store of one file; ``/chunked`` sends it in chunks, ``/full`` refuses an upload before it has read it."""
+
+    protocol_version = "HTTP/1.1"
+    content: ClassVar[bytes]
+    seen: ClassVar[list[str]]
+    connections: ClassVar[set[int]]
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connections.add(self.client_address[1])
+
+    def do_PUT(self) -> None:
+        self.seen.append(f"{self.path} {self.headers['Host']}")
+        if self.path == "/full":
+            self.close_connection = True
+            self.answer(507, b"full")
+            return
+        received = b""
+        if self.headers["Transfer-Encoding"] == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                received += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            size = int(self.headers["Content-Length"])
+            received = self.rfile.read(size)
+            if len(received) < size:
+                raise ConnectionAbortedError
+        type(self).content = received
+        self.answer(201, b"")
+
+    def do_GET(self) -> None:
+        self.seen.append(self.path)
+        self.answer(200, self.content)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def answer(self, status: int, body: bytes) -> None:
+        chunked = self.path == "/chunked"
+        self.send_response(status)
+        self.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body)))))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        pieces = [body[at : at + 100_000] for at in range(0, len(body), 100_000)]
+        for piece in pieces:
+            self.wfile.write(b"%x;piece\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+        if chunked:
+            self.wfile.write(b"0\r\nX-Trailer: end\r\n\r\n")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+class QuietServer(ThreadingHTTPServer):
+    def handle_error(self, *arguments: object) -> None:
+        """Faults are expected here."""
+
+
+@pytest.fixture
+def store() -> Iterator[type[Store]]:
+    Store.content, Store.seen, Store.connections = CONTENT, [], set()
+    return Store
+
+
+@pytest.fixture
+def proxy(store: type[Store]) -> Iterator[FaultProxy]:
+    with QuietServer(("127.0.0.1", 0), store) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01]).start()
+        with FaultProxy(f"http://127.0.0.1:{server.server_address[1]}") as proxy:
+            yield proxy
+        server.shutdown()
+
+
+class Client(http.client.HTTPConnection):
+    """One kept-alive connection."""
+
+    def __init__(self, proxy: FaultProxy) -> None:
+        super().__init__(proxy.url.removeprefix("http://"), timeout=10)
+
+    def ask(self, method: str = "GET", path: str = "/file", body: bytes | None = None) -> tuple[int, bytes]:
+        self.request(method, path, body)
+        answer = self.getresponse()
+        return answer.status, answer.read()
+
+
+@pytest.fixture
+def client(proxy: FaultProxy) -> Iterator[Client]:
+    client = Client(proxy)
+    yield client
+    client.close()
+
+
+def test_all_passes_unchanged_on_one_connection(proxy: FaultProxy, client: Client, store: type[Store]) -> None:
+    for path in ("/file", "/chunked"):
+        assert client.ask(path=path) == (200, CONTENT)
+        assert client.ask("HEAD", path) == (200, b"")
+    assert client.ask("PUT", "/new?part=1", b"new" * 100_000)[0] == 201
+    assert store.content == b"new" * 100_000
+    client.request("PUT", "/chunks", iter([b"some ", b"chunks"]), encode_chunked=True)
+    assert client.getresponse().read() == b""
+    assert client.ask() == (200, b"some chunks")
+
+    assert proxy.requests == [
+        *((method, path) for path in ("/file", "/chunked") for method in ("GET", "HEAD")),
+        ("PUT", "/new?part=1"),
+        ("PUT", "/chunks"),
+        ("GET", "/file"),
+    ]
+    assert f"/new?part=1 127.0.0.1:{client.port}" in store.seen, "The Host header is signed."
+    assert len(store.connections) == 1
+    assert proxy.faults == 0
+
+
+def test_a_body_is_sent_when_the_server_says_continue(proxy: FaultProxy, client: Client, store: type[Store]) -> None:
+    for content in (b"new", b"newer"):
+        start_upload(client, len(content))
+        assert status_line(client) == b"HTTP/1.1 100 Continue\r\n"
+        client.send(content)
+        assert status_line(client) == b"HTTP/1.1 201 Created\r\n"
+        assert store.content == content
+    assert len(store.connections) == 1
+
+
+def test_an_upload_that_waits_to_continue_can_be_answered_without(proxy: FaultProxy, client: Client) -> None:
+    proxy.answer(503)
+    start_upload(client, 1_000_000)
+    with client.sock.makefile("rb") as answer:
+        lines = answer.read().splitlines()
+
+    assert lines[0] == b"HTTP/1.1 503 Service Unavailable"
+    assert b"Connection: close" in lines
+    client.close()
+    assert client.ask("PUT", body=b"new") == (201, b"")
+
+
+def start_upload(client: Client, size: int) -> None:
+    client.putrequest("PUT", "/file")
+    client.putheader("Content-Length", str(size))
+    client.putheader("Expect", "100-continue")
+    client.endheaders()
+
+
+def status_line(client: Client) -> bytes:
+    """The next answer's; it has no body."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += client.sock.recv(1)
+    client._HTTPConnection__state = "Idle"
+    return head.partition(b"\n")[0] + b"\n"
+
+
+def test_an_answer_that_comes_before_the_upload_is_read_arrives(client: Client) -> None:
+    client.putrequest("PUT", "/full")
+    client.putheader("Content-Length", "100000000")
+    client.endheaders(b"x" * 1000)
+    answer = client.getresponse()
+
+    assert (answer.status, answer.read()) == (507, b"full")
+
+
+def test_it_answers_in_place_of_the_server(proxy: FaultProxy, client: Client, store: type[Store]) -> None:
+    proxy.answer(503, times=2, method="PUT", path=r"^/new\?part")
+
+    assert client.ask("PUT", "/file", b"1")[0] == 201
+    assert client.ask()[0] == 200
+    for _ in range(2):
+        status, body = client.ask("PUT", "/new?part=1", CONTENT)
+        assert status == 503
+        assert b"<Code>SlowDown</Code>" in body
+    assert store.content == b"1"
+    assert client.ask("PUT", "/new?part=1", b"2")[0] == 201
+    assert proxy.faults == 2
+    assert proxy.requests.count(Request("PUT", "/new?part=1")) == 3
+    assert store.seen.count(f"/new?part=1 127.0.0.1:{client.port}") == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_it_answers_a_head_without_a_body(status: int, proxy: FaultProxy, client: Client) -> None:
+    proxy.answer(status)
+
+    assert client.ask("HEAD") == (status, b"")
+    assert client.ask() == (200, CONTENT)
+
+
+def test_it_loses_the_answer_to_what_was_done(proxy: FaultProxy, client: Client, store: type[Store]) -> None:
+    proxy.lose_answer(method="PUT")
+
+    with pytest.raises(ConnectionResetError):
+        client.ask("PUT", body=b"new")
+    assert store.content == b"new"
+    client.close()
+    assert client.ask("PUT", body=b"newer")[0] == 201
+    assert proxy.faults == 1
+
+
+@pytest.mark.parametrize("path", ["/file", "/chunked"])
+def test_it_stops_in_the_middle_until_released(path: str, proxy: FaultProxy, client: Client) -> None:
+    stall = proxy.stall(60)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(client.ask, "GET", path)
+        assert stall.begun.wait(10)
+        other = Client(proxy)
+        assert other.ask() == (200, CONTENT), "The others do not wait."
+        other.close()
+        assert not asked.done()
+        stall.release()
+        assert asked.result(10) == (200, CONTENT)
+    assert proxy.faults == 1
+
+
+def test_it_stops_in_the_middle_for_a_time(proxy: FaultProxy, client: Client) -> None:
+    proxy.stall(0.2, method="HEAD")
+    assert client.ask("HEAD") == (200, b"")
+
+    proxy.stall(60)
+    client.request("GET", "/file")
+    client.sock.settimeout(0.2)
+    answer = client.getresponse()
+    with pytest.raises(TimeoutError):
+        answer.read()
+    answer.close()
+
+
+@pytest.mark.parametrize("path", ["/file", "/chunked"])
+def test_it_ends_bodies_early(path: str, proxy: FaultProxy, client: Client) -> None:
+    proxy.truncate(path=path)
+
+    assert client.ask("HEAD", path) == (200, b"")
+    assert client.ask("PUT", "/other", CONTENT)[0] == 201
+    with pytest.raises(http.client.IncompleteRead):
+        client.ask("GET", path)
+    client.close()
+    assert client.ask("GET", path) == (200, CONTENT)
+    assert proxy.faults == 1
+
+
+def test_it_changes_headers(proxy: FaultProxy, client: Client) -> None:
+    proxy.set_header("Date", "Thu, 01 Jan 1970 00:00:00 GMT")
+    proxy.set_header("X-New", "new", times=1)
+
+    for new in ("new", None):
+        client.request("GET", "/file")
+        answer = client.getresponse()
+        assert answer.read() == CONTENT
+        assert answer.headers.get_all("Date") == ["Thu, 01 Jan 1970 00:00:00 GMT"]
+        assert answer.headers["X-New"] == new
+    assert proxy.faults == 3
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_it_cuts_connections_about_every_so_many_bytes(
+    seed: int, proxy: FaultProxy, client: Client, store: type[Store]
+) -> None:
+    proxy.cut_every(3_000_000, seed=seed)
+    cuts = 0
+    for number in range(100):
+        method, body = ("GET", None) if number % 2 else ("PUT", CONTENT)
+        try:
+            assert client.ask(method, body=body)[0] < 300
+        except (ConnectionResetError, BrokenPipeError):
+            client.close()
+            cuts += 1
+        assert store.content == CONTENT
+
+    assert cuts == proxy.faults
+    assert 20 <= cuts <= 40, "About 100 MB passed."
+
+
+def test_a_connection_to_a_server_that_is_gone_is_reset(unused_port: int) -> None:
+    with FaultProxy(f"http://127.0.0.1:{unused_port}") as proxy, pytest.raises(ConnectionResetError):
+        Client(proxy).ask()
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    with socket.socket() as taken:  # bound, and not listening
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def test_its_end_ends_connections_that_stand_still(store: type[Store], proxy: FaultProxy) -> None:
+    with FaultProxy(proxy.url) as second, ThreadPoolExecutor() as pool:
+        stall = second.stall(60)
+        asked = pool.submit(Client(second).ask)
+        assert stall.begun.wait(10)
+        second.__exit__()
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            asked.result(10)
+
+
+def test_boto3_gets_through_all_of_it(moto: Server, bucket_name: str) -> None:
+    moto.client().create_bucket(Bucket=bucket_name)
+    with FaultProxy(moto.url) as proxy:
+        client = replace(moto, url=proxy.url).client(retries={"total_max_attempts": 20, "mode": "standard"})
+        for order in (lambda: proxy.answer(500), proxy.lose_answer, lambda: proxy.answer(503), proxy.truncate):
+            order()
+            client.put_object(Bucket=bucket_name, Key="arm.blend", Body=CONTENT)
+            client.head_object(Bucket=bucket_name, Key="arm.blend")
+        with pytest.raises(Exception, match=r"IncompleteRead|Connection broken|expected bytes"):
+            client.get_object(Bucket=bucket_name, Key="arm.blend")["Body"].read()
+        assert client.get_object(Bucket=bucket_name, Key="arm.blend")["Body"].read() == CONTENT
+
+        assert proxy.faults == 4
+        assert len(proxy.requests) == 4 * 2 + 3 + 2

@@ -1,6 +1,7 @@
 """What every store promises: one suite, run on each provider.
 
-A provider's test file subclasses :class:`ProviderConformance` and gives a ``provider`` fixture with an empty store.
+A provider's test file subclasses :class:`ProviderConformance`, or for a server that can do less
+:class:`PlainConformance`, and gives a ``provider`` fixture with an empty store.
 """
 
 import hashlib
@@ -24,10 +25,12 @@ from ggg_cloud_addon.cloud_storage.errors import (
     StorageError,
     UnsupportedError,
 )
-from ggg_cloud_addon.cloud_storage.providers.base import Condition, IfAbsent, IfMatch, Provider, list_all
+from ggg_cloud_addon.cloud_storage.providers.base import Condition, IfAbsent, IfMatch, OnBytes, Provider, list_all
 
 MIB = 1 << 20
 BIG = random.Random(1).randbytes(3 * MIB + 17)
+LARGE = random.Random(2).randbytes(17 * MIB + 1)
+"""Several parts on every cloud."""
 CONTENTS = {
     "empty": b"",
     "one byte": b"\0",
@@ -79,18 +82,22 @@ class ChangingSource(BytesSource):
 
 
 class UnreadableSource(BytesSource):
-    """A file whose disk fails after the first MiB."""
+    """A file whose disk fails after so many bytes."""
+
+    def __init__(self, content: bytes, good: int = MIB) -> None:
+        super().__init__(content)
+        self.good = good
 
     def open(self) -> BinaryIO:
-        content = self.content
+        good = self.good
 
         class Reader(io.BytesIO):
             def read(self, size: int | None = -1) -> bytes:
-                if self.tell() >= MIB:
+                if self.tell() >= good:
                     raise OSError("The disk is gone.")
                 return super().read(MIB)
 
-        return Reader(content)
+        return Reader(self.content)
 
 
 def cancel(count: int) -> None:
@@ -154,11 +161,8 @@ def race(attempt: Race, racers: int = RACERS) -> tuple[list[object], list[BaseEx
     return [each for each in answers if not isinstance(each, BaseException)], errors
 
 
-class ProviderConformance:
-    """Every test is a promise of :class:`~ggg_cloud_addon.cloud_storage.providers.base.Provider`."""
-
-    rounds = 200
-    """How often each race is run."""
+class PlainConformance:
+    """What every store promises, also one that keeps neither versions nor the conditions of a write."""
 
     @pytest.fixture
     def provider(self) -> Provider:
@@ -301,7 +305,7 @@ class ProviderConformance:
         before: bytes | None,
         error: type[StorageError],
         source: BytesSource,
-        on_bytes: Callable[[int], None] | None,
+        on_bytes: OnBytes | None,
     ) -> None:
         if before is not None:
             put(provider, "robot/arm.blend", before)
@@ -309,6 +313,66 @@ class ProviderConformance:
         with pytest.raises(error):
             provider.put("robot/arm.blend", source, on_bytes=on_bytes)
         assert state(provider, "robot/arm.blend") == seen
+
+    # -- large files, which clouds take in parts
+
+    def test_a_large_file_comes_back_with_all_that_is_said_of_it(self, provider: Provider) -> None:
+        moved: list[int] = []
+        answer = provider.put("arm.blend", BytesSource(LARGE), metadata=METADATA, on_bytes=moved.append)
+        head = provider.head("arm.blend")
+        for info in (answer, head):
+            assert (info.size, info.sha256, dict(info.metadata)) == (len(LARGE), sha256(LARGE), METADATA)
+        assert (answer.etag, answer.version_id) == (head.etag, head.version_id)
+        assert sum(moved) == len(LARGE)
+        assert len(moved) > 10
+        assert read(provider, "arm.blend") == LARGE
+        (listed,) = provider.list().objects
+        assert (listed.size, listed.etag, listed.modified) == (len(LARGE), head.etag, head.modified)
+
+    def test_a_large_file_can_be_read_from_anywhere(self, provider: Provider) -> None:
+        put(provider, "arm.blend", LARGE)
+        for start in (1, 8 * MIB - 1, 16 * MIB + 1, len(LARGE)):
+            assert read(provider, "arm.blend", start=start) == LARGE[start:]
+
+    def test_a_large_file_can_be_copied(self, provider: Provider) -> None:
+        provider.put("arm.blend", BytesSource(LARGE), metadata=METADATA)
+        answer = provider.copy("arm.blend", "copy.blend")
+        assert answer == provider.head("copy.blend")
+        assert (answer.size, answer.sha256, dict(answer.metadata)) == (len(LARGE), sha256(LARGE), METADATA)
+        assert read(provider, "copy.blend") == LARGE
+
+    def test_the_conditions_of_a_large_file_hold(self, provider: Provider) -> None:
+        etag = put(provider, "arm.blend", LARGE, IfAbsent())
+        known = put(provider, "arm.blend", b"small", IfMatch(etag))
+        before = state(provider, "arm.blend")
+        for condition in (IfAbsent(), IfMatch(etag)):
+            with pytest.raises(PreconditionFailedError) as caught:
+                put(provider, "arm.blend", LARGE, condition)
+            assert is_one_sentence_on(caught.value, "arm.blend")
+            assert state(provider, "arm.blend") == before
+        with pytest.raises(PreconditionFailedError):
+            put(provider, "leg.blend", LARGE, IfMatch(etag))
+        put(provider, "arm.blend", LARGE, IfMatch(known))
+        assert read(provider, "arm.blend") == LARGE
+
+    @pytest.mark.parametrize("before", [None, b"old"], ids=["absent", "present"])
+    @pytest.mark.parametrize("why", ["cancelled at once", "cancelled later", "changing", "unreadable"])
+    def test_a_large_file_that_fails_changes_nothing(self, provider: Provider, before: bytes | None, why: str) -> None:
+        left = 9 * MIB
+
+        def cancel_later(count: int) -> None:
+            nonlocal left
+            left -= count
+            if left < 0:
+                raise CancelledError("Stopped.")
+
+        failing: dict[str, tuple[type[StorageError], BytesSource, OnBytes | None]] = {
+            "cancelled at once": (CancelledError, BytesSource(LARGE), cancel),
+            "cancelled later": (CancelledError, BytesSource(LARGE), cancel_later),
+            "changing": (SourceChangedError, ChangingSource(LARGE), None),
+            "unreadable": (StorageError, UnreadableSource(LARGE, 12 * MIB), None),
+        }
+        self._fails_and_changes_nothing(provider, before, *failing[why])
 
     # -- conditions
 
@@ -434,6 +498,119 @@ class ProviderConformance:
         provider.copy("arm.blend", "leg.blend")
         assert read(provider, "leg.blend") == b"arm"
 
+    # -- many and for good
+
+    def test_of_many_deletes_each_answers_for_itself(self, provider: Provider) -> None:
+        self.fill(provider, ["a/1", "a/2", "b/1"])
+        first, missing, second = provider.delete_many(["a/1", "a/never was", "b/1"])
+        assert (first, second) == (None, None)
+        assert isinstance(missing, ObjectNotFoundError)
+        assert is_one_sentence_on(missing, "a/never was")
+        assert keys(provider) == ["a/2"]
+        assert provider.delete_many([]) == []
+
+    def test_what_is_erased_is_gone(self, provider: Provider) -> None:
+        for content in (b"one", b"two"):
+            put(provider, "arm", content)
+        put(provider, "arm.blend", b"arm")
+        provider.erase("arm")
+        provider.erase("never was")
+        assert keys(provider) == ["arm.blend"]
+        for ask in (provider.head, lambda key: read(provider, key), provider.versions):
+            with pytest.raises((ObjectNotFoundError, UnsupportedError)):
+                ask("arm")
+        assert read(provider, "arm.blend") == b"arm"
+
+    def test_what_is_not_there_is_not_shared(self, provider: Provider) -> None:
+        with pytest.raises(ObjectNotFoundError if provider.capabilities.links else UnsupportedError):
+            provider.share_link("arm.blend", 60)
+
+    # -- listing
+
+    def test_an_empty_store_lists_nothing(self, provider: Provider) -> None:
+        provider.check()
+        page = provider.list()
+        assert (page.objects, page.next_token) == ((), None)
+
+    def test_a_listing_tells_size_etag_and_time(self, provider: Provider) -> None:
+        info = provider.put("arm.blend", BytesSource(BIG))
+        (listed,) = provider.list().objects
+        assert (listed.key, listed.size, listed.etag) == ("arm.blend", len(BIG), info.etag)
+        assert listed.modified == provider.head("arm.blend").modified
+
+    @pytest.mark.parametrize(
+        ("prefix", "expected"),
+        [
+            ("", ["arm", "arm-old/c", "arm.blend", "arm/a", "arm/b/c", "leg", "é"]),
+            ("arm", ["arm", "arm-old/c", "arm.blend", "arm/a", "arm/b/c"]),
+            ("arm/", ["arm/a", "arm/b/c"]),
+            ("arm/b", ["arm/b/c"]),
+            ("arm/b/c", ["arm/b/c"]),
+            ("arm.", ["arm.blend"]),
+            ("arm-o", ["arm-old/c"]),
+            ("ARM", []),
+            ("arm/c", []),
+            ("leg/", []),
+            ("nothing", []),
+            ("é", ["é"]),
+        ],
+    )
+    def test_a_prefix_is_a_plain_beginning(self, provider: Provider, prefix: str, expected: list[str]) -> None:
+        names = ["leg", "é", "arm.blend", "arm/b/c", "arm-old/c", "arm/a", "arm"]
+        if not provider.capabilities.keys_below_keys:
+            names.remove("arm")
+            expected = [name for name in expected if name != "arm"]
+        for name in names:
+            put(provider, name, b"x")
+        assert keys(provider, prefix) == expected
+
+    def test_a_listing_has_every_key_once_whatever_its_letters(self, provider: Provider) -> None:
+        names = ["b", "a/b", "a b", "a-b", "a.b", "a0", "aé", "aZ", "z", "Y", "é", "\uffee", "🤖", "a!/x", "a~"]
+        for name in names:
+            put(provider, name, b"x")
+        assert keys(provider) == by_bytes(names)
+
+    def test_pages_together_are_complete(self, provider: Provider) -> None:
+        names = [f"{'abc'[number % 3]}/{number % 7}/{number:04}.blend" for number in range(2500)]
+        self.fill(provider, names)
+        pages = []
+        token = None
+        while True:
+            page = provider.list(token=token)
+            pages.append(page)
+            token = page.next_token
+            if token is None:
+                break
+        assert len(pages) > 1
+        found = [info.key for page in pages for info in page.objects]
+        assert by_bytes(found) == keys(provider) == by_bytes(names)
+        assert keys(provider, "b/3") == by_bytes(name for name in names if name.startswith("b/3"))
+
+    def test_a_listing_during_deletes_has_all_that_stays_once(self, provider: Provider) -> None:
+        names = [f"{number % 10}/{number:04}" for number in range(2500)]
+        self.fill(provider, names)
+        gone = set(names[::50])
+        deleting = iter(sorted(gone))
+        found = []
+        token = None
+        while True:
+            page = provider.list(token=token)
+            found += [info.key for info in page.objects]
+            for name in itertools.islice(deleting, 25):
+                provider.delete(name)
+            token = page.next_token
+            if token is None:
+                break
+        assert len(found) == len(set(found))
+        assert set(names) - gone <= set(found) <= set(names)
+
+
+class ProviderConformance(PlainConformance):
+    """Every promise of :class:`~ggg_cloud_addon.cloud_storage.providers.base.Provider`."""
+
+    rounds = 200
+    """How often each race is run."""
+
     # -- versions
 
     def test_versions_are_kept_or_refused(self, provider: Provider) -> None:
@@ -543,85 +720,6 @@ class ProviderConformance:
         if provider.capabilities.versions:
             with pytest.raises(ObjectNotFoundError):
                 provider.versions("arm.blend")
-
-    # -- listing
-
-    def test_an_empty_store_lists_nothing(self, provider: Provider) -> None:
-        provider.check()
-        page = provider.list()
-        assert (page.objects, page.next_token) == ((), None)
-
-    def test_a_listing_tells_size_etag_and_time(self, provider: Provider) -> None:
-        info = provider.put("arm.blend", BytesSource(BIG))
-        (listed,) = provider.list().objects
-        assert (listed.key, listed.size, listed.etag) == ("arm.blend", len(BIG), info.etag)
-        assert listed.modified == provider.head("arm.blend").modified
-
-    @pytest.mark.parametrize(
-        ("prefix", "expected"),
-        [
-            ("", ["arm", "arm-old/c", "arm.blend", "arm/a", "arm/b/c", "leg", "é"]),
-            ("arm", ["arm", "arm-old/c", "arm.blend", "arm/a", "arm/b/c"]),
-            ("arm/", ["arm/a", "arm/b/c"]),
-            ("arm/b", ["arm/b/c"]),
-            ("arm/b/c", ["arm/b/c"]),
-            ("arm.", ["arm.blend"]),
-            ("arm-o", ["arm-old/c"]),
-            ("ARM", []),
-            ("arm/c", []),
-            ("leg/", []),
-            ("nothing", []),
-            ("é", ["é"]),
-        ],
-    )
-    def test_a_prefix_is_a_plain_beginning(self, provider: Provider, prefix: str, expected: list[str]) -> None:
-        names = ["leg", "é", "arm.blend", "arm/b/c", "arm-old/c", "arm/a", "arm"]
-        if not provider.capabilities.keys_below_keys:
-            names.remove("arm")
-            expected = [name for name in expected if name != "arm"]
-        for name in names:
-            put(provider, name, b"x")
-        assert keys(provider, prefix) == expected
-
-    def test_a_listing_has_every_key_once_whatever_its_letters(self, provider: Provider) -> None:
-        names = ["b", "a/b", "a b", "a-b", "a.b", "a0", "aé", "aZ", "z", "Y", "é", "\uffee", "🤖", "a!/x", "a~"]
-        for name in names:
-            put(provider, name, b"x")
-        assert keys(provider) == by_bytes(names)
-
-    def test_pages_together_are_complete(self, provider: Provider) -> None:
-        names = [f"{'abc'[number % 3]}/{number % 7}/{number:04}.blend" for number in range(2500)]
-        self.fill(provider, names)
-        pages = []
-        token = None
-        while True:
-            page = provider.list(token=token)
-            pages.append(page)
-            token = page.next_token
-            if token is None:
-                break
-        assert len(pages) > 1
-        found = [info.key for page in pages for info in page.objects]
-        assert by_bytes(found) == keys(provider) == by_bytes(names)
-        assert keys(provider, "b/3") == by_bytes(name for name in names if name.startswith("b/3"))
-
-    def test_a_listing_during_deletes_has_all_that_stays_once(self, provider: Provider) -> None:
-        names = [f"{number % 10}/{number:04}" for number in range(2500)]
-        self.fill(provider, names)
-        gone = set(names[::50])
-        deleting = iter(sorted(gone))
-        found = []
-        token = None
-        while True:
-            page = provider.list(token=token)
-            found += [info.key for info in page.objects]
-            for name in itertools.islice(deleting, 25):
-                provider.delete(name)
-            token = page.next_token
-            if token is None:
-                break
-        assert len(found) == len(set(found))
-        assert set(names) - gone <= set(found) <= set(names)
 
     # -- keys beside keys
 

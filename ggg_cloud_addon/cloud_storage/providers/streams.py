@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-TRIES = 8
-"""Failures in a row, with not a byte through, after which a transfer gives up: about a minute."""
+TRIES = 10
+"""Failures in a row that achieved nothing, after which a transfer gives up: about a minute."""
 LONGEST_WAIT = 20.0
 """Seconds."""
 
@@ -86,25 +86,29 @@ class Body(io.BytesIO):
 
 
 class Patience:
-    """Decides whether a transfer that keeps breaking goes on, and waits before it does; shared by threads."""
+    """Decides whether something that keeps failing is tried again, and waits before it is."""
 
-    def __init__(self) -> None:
-        self._failures = 0
-
-    def progress(self) -> None:
-        """Something got through."""
+    def __init__(
+        self, achieved: Callable[[], object] = lambda: None, wait: Callable[[float], object] = time.sleep
+    ) -> None:
+        """``achieved`` tells how far the work is: while that changes, nobody gives up; ``wait`` takes seconds."""
+        self._achieved = achieved
+        self._wait = wait
+        self._before: object = None
         self._failures = 0
 
     def failed(self, error: StoreUnavailableError) -> None:
-        """Wait, longer each time; raise the error after :data:`TRIES` failures without progress.
+        """Wait, longer each time; raise the error after :data:`TRIES` failures that achieved nothing.
 
         The waits are random up to a doubling bound (AWS Architecture Blog, "Exponential Backoff And Jitter").
         """
-        self._failures += 1
+        now = self._achieved()
+        self._failures = 1 if now != self._before else self._failures + 1
+        self._before = now
         if self._failures >= TRIES:
             raise error
-        if self._failures > 1:  # a connection that did its work and then broke is replaced at once
-            time.sleep(random.uniform(0, min(LONGEST_WAIT, 0.25 * 2**self._failures)))
+        if self._failures > 1:  # a connection that did some work and then broke is replaced at once
+            self._wait(random.uniform(0, min(LONGEST_WAIT, 0.25 * 2**self._failures)))
 
 
 class ResumingDownload:
@@ -121,12 +125,11 @@ class ResumingDownload:
         self._reopen = reopen
 
     def __iter__(self) -> Iterator[bytes]:
-        patience = Patience()
+        patience = Patience(lambda: self._position)
         while self._position < self.info.size:
             try:
                 for chunk in self._stream:
                     self._position += len(chunk)
-                    patience.progress()
                     yield chunk
                 if self._position < self.info.size:
                     raise StoreUnavailableError(
@@ -181,7 +184,6 @@ class Parts(Generic[Answer]):
         self._count = max(1, -(-source.size // part_size))
         self._moved: SimpleQueue[int | None] = SimpleQueue()
         self._stop = threading.Event()
-        self._patience = Patience()
         self._reading = threading.Lock()
         self._next = 0
         self._digest = hashlib.sha256()
@@ -226,6 +228,7 @@ class Parts(Generic[Answer]):
             number, self._next = self._next, self._next + 1
             content = read_source(reader, self._part_size, self._key)
             self._digest.update(content)
+        patience = Patience(lambda: len(answers), self._stop.wait)
         while True:
             sent = 0
 
@@ -239,11 +242,10 @@ class Parts(Generic[Answer]):
             try:
                 report(0)
                 answers[number] = self._send(number, content, report)
-                self._patience.progress()
                 return
             except StoreUnavailableError as error:
                 self._moved.put(-sent)
-                self._patience.failed(error)
+                patience.failed(error)
 
 
 class _EndedError(Exception):

@@ -1,0 +1,186 @@
+"""From the settings to a client of Azure Blob Storage: credentials, endpoint, certificates, retries."""
+
+import os
+import random
+import threading
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+from azure.core.exceptions import AzureError
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
+from requests.adapters import HTTPAdapter
+
+from ..config import CloudStorageConfig
+from ..credentials import read_credentials
+from ..errors import AccessDeniedError, ConfigError, StorageError
+from ..redaction import keep_secret
+from . import problems
+from .azure_errors import KIND, translated
+
+VARIABLE = "AZURE_STORAGE_CONNECTION_STRING"
+SINGLE = 8 << 20
+"""Bytes up to which an object is one request; above, the size of its blocks."""
+RETRIES = 5
+"""Of the SDK, for one request that found no answer, or 5xx."""
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+WHOLE = 1 << 50
+"""More bytes than a blob can have."""
+
+
+class Account:
+    """The storage account's client, made when it is first needed. Thread-safe, as the SDK's clients are."""
+
+    def __init__(self, config: CloudStorageConfig) -> None:
+        """Nothing is read or asked yet.
+
+        Raises:
+            ConfigError: the container has no name, or a setting is none of Azure's.
+        """
+        if not config.bucket_name:
+            raise problems.bucket_unnamed(KIND)
+        if config.kms_key_id:
+            raise ConfigError(
+                "The setting kms_key_id is for AWS; Azure encrypts with the keys set in the storage account, so leave "
+                "it out."
+            )
+        if config.ca_bundle and not Path(config.ca_bundle).is_file():
+            raise ConfigError(f'The setting ca_bundle names no file: "{config.ca_bundle}".')
+        self.container_name = config.bucket_name
+        self._config = config
+        self._lock = threading.Lock()
+        self._service: BlobServiceClient | None = None
+        self._keeps_versions: bool | None = None
+
+    @property
+    def service(self) -> BlobServiceClient:
+        """The client of the whole account.
+
+        Raises:
+            AccessDeniedError: there are no credentials.
+            ConfigError: they cannot be used.
+        """
+        with self._lock:
+            if self._service is None:
+                self._service = self._make()
+            return self._service
+
+    @property
+    def container(self) -> ContainerClient:
+        """The client of the container."""
+        with self.translated():
+            return self.service.get_container_client(self.container_name)
+
+    @property
+    def name(self) -> str:
+        """The account's name."""
+        return self.service.account_name or self.service.primary_hostname
+
+    @property
+    def location(self) -> str:
+        """Where the container is, for people."""
+        try:
+            account = f"the Azure account {self.name}"
+        except StorageError:  # no credentials yet, which is not the place to say so
+            account = "an Azure account"
+        where = f" at {self._config.endpoint_url}" if self._config.endpoint_url else ""
+        return f'container "{self.container_name}" of {account}{where}'
+
+    @property
+    def key(self) -> str | None:
+        """The account's key, which signs links; ``None`` if the credentials are a shared access signature."""
+        return getattr(self.service.credential, "account_key", None)
+
+    def translated(self, key: str | None = None, version_id: str | None = None) -> AbstractContextManager[None]:
+        """Around every call of the SDK: its errors become ours."""
+        client = self._service
+        store = self._config.endpoint_url or (f"The Azure account {client.account_name}" if client else "Azure")
+        return translated(store, self.container_name, key, version_id)
+
+    @property
+    def keeps_versions(self) -> bool:
+        """Whether replaced and deleted blobs stay reachable as versions ("blob versioning" of the account).
+
+        Only the account's management says so, which these credentials do not reach. But each answer to a write has a
+        version ID if versioning is on (Microsoft Learn, "Blob versioning"), and the listing has the version IDs that
+        writes left. So the last write that is known tells: our own, else the newest of the first hundred blobs.
+        An empty container tells nothing, which counts as no.
+        """
+        if self._keeps_versions is None:
+            with self.translated():
+                blobs = list(next(self.container.list_blobs(include=["versions"], results_per_page=100).by_page(), ()))
+            if not blobs:
+                return False
+            begin = datetime.min.replace(tzinfo=UTC)
+            newest = max(blobs, key=lambda blob: (blob.last_modified or begin, bool(blob.version_id)))
+            self._keeps_versions = bool(newest.version_id)
+        return self._keeps_versions
+
+    def wrote(self, version_id: str | None) -> None:
+        """Note what a write answered."""
+        self._keeps_versions = version_id is not None
+
+    def _make(self) -> BlobServiceClient:
+        text, origin = self._connection_string()
+        parts = dict(part.split("=", 1) for part in text.strip().strip(";").split(";") if "=" in part)
+        known = {name.strip().lower(): value.strip() for name, value in parts.items()}
+        keep_secret(text, known.get("accountkey"), known.get("sharedaccesssignature"))
+        if self._config.endpoint_url:
+            known["blobendpoint"] = self._config.endpoint_url.rstrip("/")
+        session = requests.Session()
+        adapter = HTTPAdapter(pool_maxsize=2 * self._config.max_concurrency + 2)
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, adapter)
+        bundle = self._config.ca_bundle
+        try:
+            service = BlobServiceClient.from_connection_string(
+                ";".join(f"{name}={value}" for name, value in known.items()),
+                transport=RequestsTransport(
+                    session=session,
+                    connection_timeout=CONNECT_SECONDS,
+                    read_timeout=READ_SECONDS,
+                    connection_verify=str(bundle) if bundle else True,
+                ),
+                retry_policy=_Retry(
+                    retry_total=RETRIES, retry_connect=RETRIES, retry_read=RETRIES, retry_status=RETRIES
+                ),
+                max_single_put_size=WHOLE,
+                max_single_get_size=WHOLE,
+            )
+        except (ValueError, AzureError):  # not "from": it may hold the text
+            service = None
+        if service is None or not (service.account_name or known.get("sharedaccesssignature")):
+            raise ConfigError(
+                f"The connection string in {origin} cannot be used; copy it again from the Azure portal (storage "
+                "account > Access keys)."
+            )
+        return service
+
+    def _connection_string(self) -> tuple[str, str]:
+        """And where it came from."""
+        file = self._config.credentials_file
+        if file:
+            values = read_credentials(file, (("connection_string",), ("account_name", "account_key")))
+            if "connection_string" in values:
+                return values["connection_string"], f'the credentials file "{file}"'
+            name, key = values["account_name"], values["account_key"]
+            return f"AccountName={name};AccountKey={key}", f'the credentials file "{file}"'
+        text = os.environ.get(VARIABLE, "").strip()
+        if not text:
+            raise AccessDeniedError(
+                f"No Azure credentials were found; set {VARIABLE}, or name a credentials file with "
+                '"connection_string", or with "account_name" and "account_key".'
+            )
+        return text, VARIABLE
+
+
+class _Retry(ExponentialRetry):
+    """The SDK's retry, with waits as AWS's SDK has them: random up to a doubling bound, at most 16 s."""
+
+    def get_backoff_time(self, settings: dict[str, Any]) -> float:
+        """Seconds before the next try."""
+        return random.uniform(0, 2 ** (settings["count"] - 1))

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from . import cloud_storage, headless
 from .blender.scene import LINKED_FOLDER, SceneError
 from .cli_parser import UsageError, make_parser
 from .cloud_storage import BatchResult, CloudStorageConfig, CloudStorageManager, ComponentInfo, StorageError
-from .cloud_storage.errors import ConfigError, InvalidIdError
+from .cloud_storage.check import check_storage
+from .cloud_storage.errors import ConfigError, InvalidIdError, StoreUnavailableError
 from .cloud_storage.log import default_log_folder, start_log
 from .cloud_storage.transfers import Progress
 
@@ -34,16 +35,23 @@ log = logging.getLogger(f"{cloud_storage.__name__}.cli")  # below the one that s
 Answer = tuple[Any, bool]
 """What ``--json`` prints, and whether something failed."""
 
+MARKS = {True: "ok", None: "--", False: "!!"}
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code; ``arguments`` are those of the process if left out."""
+
+def main(arguments: Sequence[str] | None = None, *, offline: str | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: those of the process if left out.
+        offline: why no cloud may be used, in a sentence; ``None`` if they may.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for
     code = 1
     try:
-        code = _run(arguments)
+        code = _run(arguments, offline)
         print(end="", flush=True)
     except OSError as error:  # of stdout: "head" has seen enough, or the disk is full
         if code == 0 and not isinstance(error, BrokenPipeError):
@@ -53,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(arguments: Sequence[str]) -> int:
-    args = argparse.Namespace(json="--json" in arguments)
+def _run(arguments: Sequence[str], offline: str | None) -> int:
+    args = argparse.Namespace(json="--json" in arguments, offline=offline)
     try:
         make_parser().parse_args(arguments, args)
         _start_log()
@@ -94,7 +102,10 @@ def _manager(args: argparse.Namespace) -> CloudStorageManager:
         "credentials_file": args.credentials_file,
     }
     base = asdict(CloudStorageConfig.from_file(args.config)) if args.config else {}
-    return CloudStorageManager(CloudStorageConfig(**base | {k: v for k, v in given.items() if v is not None}))
+    config = CloudStorageConfig(**base | {k: v for k, v in given.items() if v is not None})
+    if args.offline and config.provider != "mock":
+        raise StoreUnavailableError(args.offline)
+    return CloudStorageManager(config)
 
 
 def _demo(args: argparse.Namespace) -> Answer:
@@ -237,6 +248,20 @@ def _restore(args: argparse.Namespace) -> Answer:
     return asdict(info), False
 
 
+def _share(args: argparse.Namespace) -> Answer:
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=args.hours)
+    link = _manager(args).share_link(args.id, args.hours * 3600, version_id=args.version_id)
+    _say(args, link)
+    return {"component_id": args.id, "link": link, "ends": ends}, False
+
+
+def _check(args: argparse.Namespace) -> Answer:
+    findings = check_storage(_manager(args), create=args.create, keep_versions=args.keep_versions)
+    for each in findings:
+        _say(args, f"{MARKS[each.ok]}  {each.about:<10}  {each.sentence}")
+    return [asdict(each) for each in findings], any(each.ok is False for each in findings)
+
+
 def _batch(args: argparse.Namespace, results: list[BatchResult], done: str) -> Answer:
     for each in results:
         if each.error is None:
@@ -301,4 +326,6 @@ VERBS: Mapping[str, Callable[[argparse.Namespace], Answer]] = {
     "delete": _delete,
     "versions": _versions,
     "restore": _restore,
+    "share": _share,
+    "check": _check,
 }

@@ -5,6 +5,9 @@ from typing import NoReturn
 
 from . import __version__
 
+YEAR = 366 * 24
+"""Hours."""
+
 
 class UsageError(Exception):
     """The arguments do not fit together; one sentence."""
@@ -75,6 +78,13 @@ def make_parser() -> argparse.ArgumentParser:
     restore = verb("restore", "Make an older version the current one.")
     restore.add_argument("id", metavar="ID")
     restore.add_argument("version_id", metavar="VERSION")
+    share = verb("share", "Print a link by which anybody can fetch a component for some time; a cloud has such.")
+    share.add_argument("id", metavar="ID")
+    share.add_argument("--hours", type=_hours, default=24, metavar="N", help="how long it lasts; else 24")
+    share.add_argument("--version-id", metavar="VERSION", help="an older version, see: versions")
+    check = verb("check", "Try out what the storage can do, and what these credentials may; nothing is left behind.")
+    check.add_argument("--create", action="store_true", help="make the bucket or container first, private")
+    check.add_argument("--keep-versions", action="store_true", help="first switch on that old versions are kept")
     return parser
 
 
@@ -82,3 +92,9 @@ def _path(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("it is empty; is a variable of your script not set?")
     return text
+
+
+def _hours(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) <= YEAR):
+        raise argparse.ArgumentTypeError(f'"{text}" is no number of hours from 1 to {YEAR:,}')
+    return int(text)

@@ -18,7 +18,7 @@ from ..errors import ConfigError, ObjectNotFoundError, StorageError, Unsupported
 from ..names import RESERVED_FOLDERS
 from . import problems
 from .aws_client import S3
-from .aws_conditions import Conditions
+from .aws_conditions import ALL, Conditions
 from .aws_errors import KIND, code_of, is_out_of_range, status_of, was_retried
 from .aws_objects import answered_at, head, look, object_info, tier, version, whole_second, write_options
 from .aws_upload import Uploader
@@ -76,7 +76,7 @@ class AwsProvider:
                 log.info("%s does not tell its versioning: %s", self.location, code_of(error))
                 answer = {}
         return Capabilities(
-            conditional_writes=self._conditions.held >= {"put", "complete", "delete"},
+            conditional_writes=self._conditions.held >= {each for each in ALL if each[0] != "copy"},
             versions=answer.get("Status") == "Enabled",
             keys_below_keys=True,
             links=True,
@@ -166,8 +166,7 @@ class AwsProvider:
 
     def copy(self, key: str, target: str, *, version_id: str | None = None, condition: Condition = None) -> ObjectInfo:
         """Copy inside the store: exactly the content that was seen first, or nothing."""
-        with self._s3.translated(key, version_id):
-            source = head(self._s3, key, version_id)
+        source = self.head(key, version_id=version_id)
         origin = {"Bucket": self._bucket, "Key": key} | version(version_id or source.version_id)
         seen = {"CopySource": origin, "CopySourceIfMatch": source.etag}
         options = write_options(self._config, source.metadata, source.sha256)
@@ -198,12 +197,12 @@ class AwsProvider:
 
     def delete(self, key: str, *, condition: Condition = None) -> None:
         """Look first, as S3 says of what is not there that it was deleted; then delete what was seen."""
+        seen = self.head(key)
+        if isinstance(condition, IfAbsent):
+            raise problems.already_there(key)
+        if isinstance(condition, IfMatch) and seen.etag != condition.etag:
+            raise problems.changed(key)
         with self._s3.translated(key):
-            seen = head(self._s3, key)
-            if isinstance(condition, IfAbsent):
-                raise problems.already_there(key)
-            if isinstance(condition, IfMatch) and seen.etag != condition.etag:
-                raise problems.changed(key)
             asked = self._conditions.for_request("delete", key, condition)
             try:
                 self._s3.client.delete_object(Bucket=self._bucket, Key=key, **asked)
@@ -217,8 +216,7 @@ class AwsProvider:
 
         def look_at(key: str) -> StorageError | None:
             try:
-                with self._s3.translated(key):
-                    head(self._s3, key)
+                self.head(key)
             except StorageError as error:
                 return error
             return None

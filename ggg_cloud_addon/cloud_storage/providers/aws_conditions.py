@@ -1,9 +1,10 @@
 """Which conditions of a write a server keeps.
 
-Amazon's keeps all. Others take ``If-Match`` and ``If-None-Match`` and ignore them, some of them in some requests only
+Amazon's keeps all. Others take ``If-Match`` and ``If-None-Match`` and ignore one of them, or both in some requests
 (``rclone serve s3`` in all). They are found out by asking for what has to be refused.
 """
 
+import contextlib
 import logging
 import uuid
 from collections.abc import Callable
@@ -22,7 +23,10 @@ from .base import Condition, IfAbsent, IfMatch
 
 log = logging.getLogger(__name__)
 
-ALL = frozenset({"put", "complete", "copy", "delete"})
+ABSENT, MATCH = "IfNoneMatch", "IfMatch"
+ALL = frozenset(
+    {(verb, name) for verb in ("put", "complete", "copy") for name in (ABSENT, MATCH)} | {("delete", MATCH)}
+)
 NO_ETAG = '"00000000000000000000000000000000"'
 """Of no object."""
 
@@ -37,8 +41,8 @@ class Conditions:
         self._erase = erase
 
     @cached_property
-    def held(self) -> frozenset[str]:
-        """The requests whose conditions hold: put, complete (of parts), copy, delete."""
+    def held(self) -> frozenset[tuple[str, str]]:
+        """The requests (put, complete of parts, copy, delete) with the conditions that hold in them."""
         if self._s3.is_amazon:
             return ALL
         try:
@@ -50,7 +54,8 @@ class Conditions:
             log.warning("%s could not be asked about conditions", self._s3.store, exc_info=True)
             held = frozenset()
         if held < ALL:
-            log.warning("%s ignores the conditions of: %s", self._s3.store, ", ".join(sorted(ALL - held)))
+            ignored = ", ".join(" ".join(each) for each in sorted(ALL - held))
+            log.warning("%s ignores conditions: %s", self._s3.store, ignored)
         return held
 
     def for_request(self, verb: str, key: str, condition: Condition) -> dict[str, str]:
@@ -61,8 +66,9 @@ class Conditions:
         """
         if condition is None:
             return {}
-        if verb in self.held:
-            return {"IfNoneMatch": "*"} if isinstance(condition, IfAbsent) else {"IfMatch": condition.etag}
+        asked = {ABSENT: "*"} if isinstance(condition, IfAbsent) else {MATCH: condition.etag}
+        if (verb, *asked) in self.held:
+            return asked
         seen = look(self._s3, key)
         if isinstance(condition, IfAbsent) and seen is not None:
             raise problems.already_there(key)
@@ -70,35 +76,32 @@ class Conditions:
             raise problems.changed(key)
         return {}
 
-    def _ask(self) -> frozenset[str]:
+    def _ask(self) -> frozenset[tuple[str, str]]:
         """Ask, for a key of our own, for what must be refused; nothing is left behind."""
         client = self._s3.client
         key = f"{self._prefix}{'/' if self._prefix else ''}{STORE_FOLDER}/{uuid.uuid4().hex}"
         where = {"Bucket": self._s3.bucket, "Key": key}
-
-        def is_refused(request: Callable[..., Any], **options: Any) -> bool:
-            try:
-                request(**where, **options)
-            except ClientError as error:
-                return status_of(error) == 412
-            return False
-
         held = set()
+
+        def ask(verb: str, request: Callable[..., Any], name: str, **options: Any) -> None:
+            try:
+                request(**where, **options, **{name: "*" if name == ABSENT else NO_ETAG})
+            except ClientError as error:
+                if status_of(error) == 412:
+                    held.add((verb, name))
+
         client.put_object(**where, Body=b"ggg")
         try:
-            upload = {"UploadId": client.create_multipart_upload(**where)["UploadId"]}
-            part = {"PartNumber": 1, "ETag": client.upload_part(**where, **upload, PartNumber=1, Body=b"ggg")["ETag"]}
-            parts = {"Parts": [part]}
-            if is_refused(client.complete_multipart_upload, **upload, MultipartUpload=parts, IfNoneMatch="*"):
-                held.add("complete")
-                client.abort_multipart_upload(**where, **upload)
-            if is_refused(client.copy_object, CopySource=where, MetadataDirective="REPLACE", IfNoneMatch="*"):
-                held.add("copy")
-            keeps_absent = is_refused(client.put_object, Body=b"ggg", IfNoneMatch="*")
-            if is_refused(client.put_object, Body=b"ggg", IfMatch=NO_ETAG) and keeps_absent:
-                held.add("put")
-            if is_refused(client.delete_object, IfMatch=NO_ETAG):
-                held.add("delete")
+            for name in (ABSENT, MATCH):
+                upload = {"UploadId": client.create_multipart_upload(**where)["UploadId"]}
+                etag = client.upload_part(**where, **upload, PartNumber=1, Body=b"ggg")["ETag"]
+                parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+                ask("complete", client.complete_multipart_upload, name, MultipartUpload=parts, **upload)
+                with contextlib.suppress(ClientError):  # it was completed, so there is nothing to abort
+                    client.abort_multipart_upload(**where, **upload)
+                ask("copy", client.copy_object, name, CopySource=where, MetadataDirective="REPLACE")
+                ask("put", client.put_object, name, Body=b"ggg")
+            ask("delete", client.delete_object, MATCH)
         finally:
             self._erase(key)
         return frozenset(held)

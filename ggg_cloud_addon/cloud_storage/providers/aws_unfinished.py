@@ -108,6 +108,11 @@ class Record:
         """When it was written, in seconds since the epoch."""
         return self._path.stat().st_mtime
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there may be an upload to end."""
+        return self._path.exists()
+
     def save(self, upload: Upload) -> None:
         """Write it down."""
         with translated(self._path):

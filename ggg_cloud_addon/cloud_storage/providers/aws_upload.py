@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ..config import CloudStorageConfig
-from ..errors import ObjectNotFoundError, SourceChangedError, StorageError, StoreUnavailableError
+from ..errors import BucketNotFoundError, ObjectNotFoundError, SourceChangedError, StorageError, StoreUnavailableError
 from . import problems
 from .aws_client import S3
 from .aws_conditions import Conditions
@@ -26,8 +26,8 @@ from .streams import Body, Interrupted, Parts, Patience, read_source
 log = logging.getLogger(__name__)
 
 MIB = 1 << 20
-PART_SIZE = 8 * MIB
-"""Bytes of a part; what is not longer is sent by one request. S3 wants 5 MiB or more."""
+PART_SIZE = 5 * MIB
+"""Bytes of a part, the least that S3 takes: on a bad line a short one gets through. What is not longer is one request."""
 MAX_PARTS = 10_000
 MINUTE = 60.0
 
@@ -179,12 +179,17 @@ class Uploader:
             except ClientError as error:
                 if status_of(error) != 404:
                     raise
-        answer = client.create_multipart_upload(
-            Bucket=self._s3.bucket,
-            Key=key,
-            ChecksumAlgorithm="CRC32",
-            **write_options(self._config, metadata, record.upload.sha256),
-        )
+        try:
+            answer = client.create_multipart_upload(
+                Bucket=self._s3.bucket,
+                Key=key,
+                ChecksumAlgorithm="CRC32",
+                **write_options(self._config, metadata, record.upload.sha256),
+            )
+        except ClientError as error:
+            if not was_retried(error):
+                record.remove()  # it was refused, so there is nothing to abort
+            raise
         record.save(replace(record.upload, upload_id=answer["UploadId"]))
         return {}
 
@@ -214,6 +219,8 @@ class Uploader:
     def _abort(self, record: Record) -> None:
         """End an upload that failed; where the store does not answer either, a later run does it."""
         upload = record.upload
+        if not record.is_kept:
+            return
         try:
             with self._s3.translated(upload.key):
                 if upload.upload_id:
@@ -222,7 +229,7 @@ class Uploader:
                     )
                 else:
                     self._abort_unnamed(record)
-        except ObjectNotFoundError:
+        except (ObjectNotFoundError, BucketNotFoundError):
             log.info("The upload of %s had ended", upload.key)
         except StorageError:
             log.warning("An unfinished upload of %s could not be aborted yet", upload.key, exc_info=True)

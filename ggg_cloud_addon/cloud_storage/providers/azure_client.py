@@ -1,11 +1,11 @@
 """From the settings to a client of Azure Blob Storage: credentials, endpoint, certificates, retries."""
 
+import logging
 import os
 import random
 import threading
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -19,11 +19,14 @@ from ..credentials import read_credentials
 from ..errors import AccessDeniedError, ConfigError, StorageError
 from ..redaction import keep_secret
 from . import problems
-from .azure_errors import KIND, translated
+from .azure_errors import KIND, StrangerError, translated
+
+# What the SDK's own loggers say is for a log, if there is one, and not for stderr.
+logging.getLogger("azure").addHandler(logging.NullHandler())
 
 VARIABLE = "AZURE_STORAGE_CONNECTION_STRING"
-SINGLE = 8 << 20
-"""Bytes up to which an object is one request; above, the size of its blocks."""
+SINGLE = 4 << 20
+"""Bytes up to which an object is one request; above, the size of its blocks: on a bad line short ones get through."""
 RETRIES = 5
 """Of the SDK, for one request that found no answer, or 5xx."""
 CONNECT_SECONDS = 10
@@ -48,8 +51,6 @@ class Account:
                 "The setting kms_key_id is for AWS; Azure encrypts with the keys set in the storage account, so leave "
                 "it out."
             )
-        if config.ca_bundle and not Path(config.ca_bundle).is_file():
-            raise ConfigError(f'The setting ca_bundle names no file: "{config.ca_bundle}".')
         self.container_name = config.bucket_name
         self._config = config
         self._lock = threading.Lock()
@@ -72,8 +73,7 @@ class Account:
     @property
     def container(self) -> ContainerClient:
         """The client of the container."""
-        with self.translated():
-            return self.service.get_container_client(self.container_name)
+        return self.service.get_container_client(self.container_name)
 
     @property
     def name(self) -> str:
@@ -97,8 +97,7 @@ class Account:
 
     def translated(self, key: str | None = None, version_id: str | None = None) -> AbstractContextManager[None]:
         """Around every call of the SDK: its errors become ours."""
-        client = self._service
-        store = self._config.endpoint_url or (f"The Azure account {client.account_name}" if client else "Azure")
+        store = self._config.endpoint_url or f"Azure account {self.name}"
         return translated(store, self.container_name, key, version_id)
 
     @property
@@ -148,12 +147,13 @@ class Account:
                 retry_policy=_Retry(
                     retry_total=RETRIES, retry_connect=RETRIES, retry_read=RETRIES, retry_status=RETRIES
                 ),
+                raw_response_hook=refuse_strangers,
                 max_single_put_size=WHOLE,
                 max_single_get_size=WHOLE,
             )
-        except (ValueError, AzureError):  # not "from": it may hold the text
+        except (ValueError, AzureError):  # no "from": it may hold the text
             service = None
-        if service is None or not (service.account_name or known.get("sharedaccesssignature")):
+        if service is None or (service.credential is None and "sharedaccesssignature" not in known):
             raise ConfigError(
                 f"The connection string in {origin} cannot be used; copy it again from the Azure portal (storage "
                 "account > Access keys)."
@@ -176,6 +176,13 @@ class Account:
                 '"connection_string", or with "account_name" and "account_key".'
             )
         return text, VARIABLE
+
+
+def refuse_strangers(response: Any) -> None:
+    """For the SDK, which takes any page for an answer: Azure's all have this header."""
+    answer = response.http_response
+    if answer.status_code < 300 and "x-ms-request-id" not in answer.headers:
+        raise StrangerError
 
 
 class _Retry(ExponentialRetry):

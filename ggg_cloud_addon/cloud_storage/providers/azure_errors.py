@@ -4,12 +4,12 @@ Codes: Microsoft Learn, "Common REST API error codes" and "Blob Storage error co
 """
 
 import contextlib
-import http.client
 import logging
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import requests
 import urllib3
@@ -37,6 +37,10 @@ CLOCK = timedelta(minutes=14)
 ASK = "ask who administers the storage account"
 
 
+class StrangerError(Exception):
+    """Something answers that is not Azure."""
+
+
 class BlocksLostError(StoreUnavailableError):
     """Blocks that were staged are gone, by another writer's commit; they have to be sent again."""
 
@@ -55,10 +59,13 @@ def translated(store: str, container: str, key: str | None = None, version_id: s
         log.info("Azure: %s %s %s", error.status_code, code_of(error), redact(str(error.message)).partition("\n")[0])
         if error.response is None or isinstance(error, DecodeError):
             raise _not_answered(error, store) from error
+        answer: Any = error.response  # typed as what all of the SDK's transports have in common
         said = f"{error.message} {getattr(error, 'additional_info', '')}"
         raise refused(
-            store, container, key, version_id, error.response.status_code, error.response.headers, code_of(error), said
+            store, container, key, version_id, answer.status_code, answer.headers, code_of(error), said
         ) from error
+    except StrangerError as error:
+        raise problems.not_this_kind(store, "Azure Blob Storage") from error
     except (AzureError, urllib3.exceptions.HTTPError, requests.RequestException) as error:
         log.info("Azure: %s", redact(f"{type(error).__name__}: {error}").partition("\n")[0])
         raise _not_answered(error, store) from error
@@ -66,9 +73,8 @@ def translated(store: str, container: str, key: str | None = None, version_id: s
 
 def code_of(error: HttpResponseError) -> str:
     """The store's code, such as ``BlobNotFound``."""
-    code = getattr(error, "error_code", None) or ""
-    if not code and error.response is not None:
-        code = error.response.headers.get("x-ms-error-code", "")
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    code = getattr(error, "error_code", None) or headers.get("x-ms-error-code", "")
     return str(getattr(code, "value", code))
 
 
@@ -84,10 +90,10 @@ def _not_answered(error: Exception, store: str) -> StorageError:
         return ConfigError("The account key in the credentials is no key of Azure's (it is not base64); copy it again.")
     if has(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         return problems.proxy_refuses(store)
+    if "NO_CERTIFICATE_OR_CRL_FOUND" in said:
+        return ConfigError("The file in the setting ca_bundle holds no certificate; name one in PEM format.")
     if has(ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
         return problems.not_tls(store) if "WRONG_VERSION_NUMBER" in said else problems.untrusted(store)
-    if has(http.client.BadStatusLine) and "\\x15\\x03" in said:  # a TLS alert
-        return needs_tls(store)
     if has(urllib3.exceptions.NameResolutionError):
         return StoreUnavailableError(
             f"{store} is not known in the network; check the account's name and the endpoint, and that this machine is "
@@ -104,11 +110,9 @@ def _not_answered(error: Exception, store: str) -> StorageError:
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """The error and what led to it."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    if error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        yield from _chain(getattr(error, "inner_exception", None) or error.__cause__ or error.__context__)
 
 
 def refused(
@@ -191,14 +195,16 @@ def refused(
             return StoreUnavailableError(f"{what} arrived damaged at {store} and was not stored; try again.")
     if status == 407:
         return problems.proxy_refuses(store)
-    if "x-ms-request-id" not in headers and not code:
+    if "x-ms-request-id" not in headers and status == 400 and "HTTPS" in said:  # nginx and Go say so
+        return needs_tls(store)
+    if "x-ms-request-id" not in headers:
         return (
             problems.busy(store)
             if status == 429 or status >= 500
             else problems.not_this_kind(store, "Azure Blob Storage")
         )
     if status in (401, 403):
-        return _denied(store, what, headers, code, said)
+        return _denied(store, f'"{key}"' if key else "this", headers, code, said)
     if status == 412:
         return PreconditionFailedError(f"{what} is not what it was; look at it again.")
     if status in (408, 429) or status >= 500:
@@ -221,7 +227,7 @@ def _denied(store: str, what: str, headers: Mapping[str, str], code: str, said: 
             return _wrong_key(store)
         case "AuthorizationFailure" | "AuthorizationSourceIPMismatch":
             return AccessDeniedError(
-                f"{store} lets nobody in from this network, by its firewall, or these credentials may not do this; {ASK}."
+                f"{store} lets nobody in from this network (its firewall), or these credentials may not do this; {ASK}."
             )
         case "KeyBasedAuthenticationNotPermitted":
             return AccessDeniedError(

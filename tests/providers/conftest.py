@@ -1,0 +1,41 @@
+"""What the tests of the clouds' providers share."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import botocore.loaders
+import pytest
+from servers import Server
+
+from ggg_cloud_addon.cloud_storage import CloudStorageConfig
+
+AwsConfig = Callable[..., CloudStorageConfig]
+
+# Each provider and each bucket reads the SDK's description of S3 anew, which is most of a small test's time.
+botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's folder for what has to be known by the next run; of this test alone."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def aws_config(tmp_path: Path, bucket_name: str) -> AwsConfig:
+    """The settings for a bucket on a server, with a credentials file."""
+
+    def config(server: Server, **settings: object) -> CloudStorageConfig:
+        file = tmp_path / f"{server.access_key}.json"
+        file.write_text(
+            json.dumps({"aws_access_key_id": server.access_key, "aws_secret_access_key": server.secret_key})
+        )
+        file.chmod(0o600)
+        given = {"bucket_name": bucket_name, "endpoint_url": server.url, "credentials_file": file}
+        return CloudStorageConfig(provider="aws", **(given | settings))
+
+    return config

@@ -65,7 +65,7 @@ def main() -> None:
         folder = Path(name)
         served = folder / "served"
         (served / "large").mkdir(parents=True)
-        with moto_server() as moto, rclone_server(served) as rclone, azurite_server(folder / "azurite") as azurite:
+        with moto_server() as moto, rclone_server(served) as rclone, azurite_server() as azurite:
             moto.client().create_bucket(Bucket="large")
             azurite.client().create_container("large")
             clouds = [

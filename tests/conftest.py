@@ -90,9 +90,9 @@ def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
+def azurite() -> Iterator[AzureServer]:
     """Azure's blob store."""
-    with azurite_server(tmp_path_factory.mktemp("azurite")) as server:
+    with azurite_server() as server:
         yield server
 
 

@@ -385,8 +385,6 @@ class _Link:
         for order in self._proxy._dealt("header", request):
             head = _with_header(head, *order.value)
         if self._proxy._deal("lose", request):
-            async for _ in self.server.body(framing):
-                pass
             raise _CutError
         has_body = framing.length != 0
         stop = (self._proxy._deal("truncate", request) if has_body else None) or self._proxy._deal("stall", request)

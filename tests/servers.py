@@ -176,10 +176,13 @@ def rclone_server(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def azurite_server(folder: Path) -> Iterator[AzureServer]:
-    """Azure's own emulator of its blob store, with its data in this folder. It has no versions and no soft delete."""
+def azurite_server() -> Iterator[AzureServer]:
+    """Azure's own emulator of its blob store. It has no versions and no soft delete.
+
+    It keeps its data in memory: on the disk it mixes up the bytes of blocks once an upload has been cut off.
+    """
     name, key = "studio", base64.b64encode(secrets.token_bytes(64)).decode()
-    command: list[str | Path] = [_node(), _azurite(), "--location", folder]
+    command: list[str | Path] = [_node(), _azurite(), "--inMemoryPersistence"]
     command += ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
     command += ["--blobHost", "127.0.0.1", "--blobPort", "0"]
     with _running(command, {"AZURITE_ACCOUNTS": f"{name}:{key}"}) as (url, pid):

@@ -22,8 +22,8 @@ def _why_offline() -> str | None:
     if getattr(app, "online_access_override", getattr(app, "online_access_overriden", False)):
         return "Blender was started offline, so it reaches no cloud; start it without --offline-mode."
     return (
-        "Blender may not use the network, so it reaches no cloud; switch on Allow Online Access (Preferences > System > "
-        "Network), or start Blender with --online-mode."
+        "Blender may not use the network, so it reaches no cloud; switch on Allow Online Access (Preferences > "
+        "System > Network), or start Blender with --online-mode."
     )
 
 

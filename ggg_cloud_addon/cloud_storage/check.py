@@ -55,8 +55,8 @@ Findings = Iterator[Finding]
 def check_storage(manager: CloudStorageManager, *, create: bool = False, keep_versions: bool = False) -> list[Finding]:
     """Look at the bucket, and try reading, writing, conditions, versions and deletes with an object of our own.
 
-    The object is removed with all its versions, also after a failure and after Ctrl-C. What fails is a finding; the
-    first failure without which the rest cannot be tried is the last one.
+    The object is removed with all its versions, also after a failure and after Ctrl-C. What fails is a finding; after
+    one that makes the rest pointless nothing more is tried.
 
     Args:
         create: make the bucket or container first.
@@ -113,13 +113,12 @@ def _access(manager: CloudStorageManager) -> Findings:
 
 
 def _keep_versions(manager: CloudStorageManager) -> Findings:
+    """Whether it helped, the trial tells: there are servers that accept everything."""
     try:
         manager.bucket.keep_versions()
     except UnsupportedError as error:
         if not manager.provider.capabilities.versions:
             yield Finding("versions", None, str(error))
-    else:
-        yield Finding("versions", True, f"From now on the {manager.provider.location} keeps versions.")
 
 
 def _facts(manager: CloudStorageManager) -> Findings:
@@ -142,8 +141,8 @@ def _facts(manager: CloudStorageManager) -> Findings:
         yield Finding(
             "uploads",
             None,
-            f"{facts.unfinished_uploads} uploads were begun more than a day ago and are unfinished; they cost money, so "
-            "have a lifecycle rule of the bucket remove such.",
+            f"{facts.unfinished_uploads} uploads were begun more than a day ago and are unfinished; they cost money, "
+            "so let a lifecycle rule of the bucket remove such.",
         )
 
 
@@ -219,9 +218,7 @@ class _Trial:
             sentence = f"{self._where} fails at {' and at '.join(missed)}, so people can overwrite each other's work."
             yield Finding("conditions", False, sentence)
         elif not remarks:
-            yield Finding(
-                "conditions", True, "A component that somebody else has changed meanwhile is not overwritten."
-            )
+            yield Finding("conditions", True, "What somebody else has changed meanwhile is not overwritten.")
         for remark in remarks:
             yield Finding("conditions", None, remark)
 
@@ -237,7 +234,7 @@ class _Trial:
                 sentence = f"{self._where} says that it keeps versions, but what was replaced is not among them."
                 yield Finding("versions", False, sentence)
         elif old.version_id not in (None, UNVERSIONED):
-            sentence = "Versions are kept, but these credentials may not ask for them; nobody can go back with them."
+            sentence = "Versions are kept, but these credentials may not ask for them, nor go back to one."
             yield Finding("versions", None, sentence)
         else:
             for sentence in replace(capabilities, conditional_writes=True).missing_promises(self._provider.location):

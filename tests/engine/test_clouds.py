@@ -2,11 +2,12 @@
 
 import json
 import os
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import RunChild
 from fault_proxy import FaultProxy
 from servers import AzureServer, Server
 
@@ -35,6 +36,7 @@ result = StorageSynchronizer(manager, sync_config).synchronize(progress_callback
 print(result.get_summary_string())
 print([each.component_id for each in listed], [each.component_id for each in manager.list_components()])
 """
+RunChild = Callable[..., subprocess.CompletedProcess[str]]
 CLOUDS = ("aws", "azure")
 LARGE = 300_000_000
 FEW_MB = 5_000_000

@@ -330,7 +330,7 @@ class PlainConformance:
         assert len(moved) > 10
         assert read(provider, "arm.blend") == LARGE
         (listed,) = provider.list().objects
-        assert (listed.size, listed.etag, listed.modified) == (len(LARGE), head.etag, head.modified)
+        assert (listed.size, listed.etag) == (len(LARGE), head.etag)
 
     def test_a_large_file_can_be_read_from_anywhere(self, provider: Provider) -> None:
         put(provider, "arm.blend", LARGE)
@@ -340,8 +340,10 @@ class PlainConformance:
     def test_a_large_file_can_be_copied(self, provider: Provider) -> None:
         provider.put("arm.blend", BytesSource(LARGE), metadata=METADATA)
         answer = provider.copy("arm.blend", "copy.blend")
-        assert answer == provider.head("copy.blend")
-        assert (answer.size, answer.sha256, dict(answer.metadata)) == (len(LARGE), sha256(LARGE), METADATA)
+        head = provider.head("copy.blend")
+        assert (answer.etag, answer.version_id) == (head.etag, head.version_id)
+        assert (head.size, head.sha256) == (len(LARGE), sha256(LARGE))
+        assert METADATA.items() <= head.metadata.items()
         assert read(provider, "copy.blend") == LARGE
 
     def test_the_conditions_of_a_large_file_hold(self, provider: Provider) -> None:
@@ -486,7 +488,7 @@ class PlainConformance:
         head = provider.head("robot/arm 2.blend")
         assert (head.key, head.etag) == ("robot/arm 2.blend", answer.etag)
         assert answer.sha256 == head.sha256 == sha256(content)
-        assert dict(head.metadata) == METADATA
+        assert METADATA.items() <= head.metadata.items()  # a server may add some of its own
 
     def test_a_copy_stays_when_the_original_changes(self, provider: Provider) -> None:
         put(provider, "arm.blend", b"arm")
@@ -544,8 +546,8 @@ class PlainConformance:
     @pytest.mark.parametrize(
         ("prefix", "expected"),
         [
-            ("", ["arm", "arm-old/c", "arm.blend", "arm/a", "arm/b/c", "leg", "é"]),
-            ("arm", ["arm", "arm-old/c", "arm.blend", "arm/a", "arm/b/c"]),
+            ("", ["arm-old/c", "arm.blend", "arm/a", "arm/b/c", "leg", "é"]),
+            ("arm", ["arm-old/c", "arm.blend", "arm/a", "arm/b/c"]),
             ("arm/", ["arm/a", "arm/b/c"]),
             ("arm/b", ["arm/b/c"]),
             ("arm/b/c", ["arm/b/c"]),
@@ -559,11 +561,7 @@ class PlainConformance:
         ],
     )
     def test_a_prefix_is_a_plain_beginning(self, provider: Provider, prefix: str, expected: list[str]) -> None:
-        names = ["leg", "é", "arm.blend", "arm/b/c", "arm-old/c", "arm/a", "arm"]
-        if not provider.capabilities.keys_below_keys:
-            names.remove("arm")
-            expected = [name for name in expected if name != "arm"]
-        for name in names:
+        for name in ("leg", "é", "arm.blend", "arm/b/c", "arm-old/c", "arm/a"):
             put(provider, name, b"x")
         assert keys(provider, prefix) == expected
 
@@ -731,6 +729,7 @@ class ProviderConformance(PlainConformance):
         if provider.capabilities.keys_below_keys:
             put(provider, "arm/hand", b"hand")
             assert (read(provider, "arm"), read(provider, "arm/hand")) == (b"arm", b"hand")
+            assert (keys(provider, "arm"), keys(provider, "arm/")) == (["arm", "arm/hand"], ["arm/hand"])
             provider.delete("arm")
             assert keys(provider) == ["arm/hand"]
             return

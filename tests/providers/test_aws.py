@@ -467,7 +467,7 @@ def test_what_other_tools_put_there_is_listed_pulled_and_synced(
     first = synchronizer.synchronize()
     assert (first.errors, len(first.done)) == ({}, 2)
     assert (folder / "robot/arm.blend").read_bytes() == b"BLENDER arm"
-    assert synchronizer.synchronize().plan == []
+    assert synchronizer.synchronize().plan == ()
     plain.put_object(Bucket=bucket_name, Key="models/robot/arm.blend", Body=b"BLENDER arm 2")
     plain.delete_object(Bucket=bucket_name, Key="models/leg.blend")
     (folder / "hand.blend").write_bytes(b"BLENDER hand")
@@ -532,10 +532,9 @@ def test_of_two_processes_exactly_one_wins(moto: Server, provider: AwsProvider, 
         racer.join(60)
     assert [racer.exitcode for racer in racers] == [0, 0]
     assert wins.empty()
-    assert sorted((turn, is_change) for turn, is_change, _ in won) == [
-        (t, c) for t in range(TURNS) for c in (False, True)
-    ]
-    assert all(read(provider, f"{turn}") == b"%d" % number for turn, is_change, number in won if is_change)
+    races = [(turn, is_change) for turn in range(TURNS) for is_change in (False, True)]
+    assert sorted((turn, is_change) for turn, is_change, _ in won) == races
+    assert all(read(provider, f"{turn}") == b"1 by %d" % number for turn, is_change, number in won if is_change)
 
 
 def test_times_are_the_stores(provider: AwsProvider) -> None:

@@ -20,9 +20,20 @@ from . import problems
 from .aws_client import S3
 from .aws_conditions import ALL, Conditions
 from .aws_errors import KIND, code_of, is_out_of_range, status_of, was_retried
-from .aws_objects import answered_at, head, look, object_info, tier, version, whole_second, write_options
+from .aws_objects import (
+    answered_at,
+    etag_of,
+    head,
+    look,
+    object_info,
+    refuse_another,
+    tier,
+    version,
+    whole_second,
+    write_options,
+)
 from .aws_upload import Uploader
-from .base import CHUNK, Capabilities, Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion, OnBytes, Page, Source
+from .base import Capabilities, Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion, OnBytes, Page, Source
 from .streams import ResumingDownload
 
 log = logging.getLogger(__name__)
@@ -31,6 +42,8 @@ COPY_SIZE = 5 << 30
 """The longest object that one request copies (Amazon S3 user guide, "Copying, moving, and renaming objects")."""
 COPY_PART_SIZE = 512 << 20
 DELETE_AT_ONCE = 1000
+READ_SIZE = 128 << 10
+"""Bytes of a download that a connection which breaks loses at most."""
 LONGEST_LINK = 7 * 24 * 3600
 """Seconds (Amazon S3 user guide, "Sharing objects with presigned URLs")."""
 
@@ -98,7 +111,7 @@ class AwsProvider:
                 each["Key"],
                 each["Size"],
                 whole_second(each["LastModified"]),
-                each["ETag"],
+                etag_of(each),
                 tier=each.get("StorageClass", "STANDARD"),
             )
             for each in answer.get("Contents", ())
@@ -129,11 +142,12 @@ class AwsProvider:
                     options["Range"] = f"bytes={position}-"
                 answer = client.get_object(Bucket=self._bucket, Key=key, **options)
                 streams.callback(answer["Body"].close)
+                refuse_another(key, answer, version_id, etag)
                 return answer
 
             def chunks(answer: Any) -> Iterator[bytes]:
                 with self._s3.translated(key, version_id):
-                    yield from answer["Body"].iter_chunks(CHUNK)
+                    yield from answer["Body"].iter_chunks(READ_SIZE)
 
             def reopen(position: int) -> Iterator[bytes]:
                 with self._s3.translated(key, version_id):
@@ -180,10 +194,10 @@ class AwsProvider:
                     answer = self._s3.client.copy_object(
                         **where, **seen, **options, **asked, MetadataDirective="REPLACE"
                     )
-                    etag = answer["CopyObjectResult"]["ETag"]
+                    etag = etag_of(answer["CopyObjectResult"])
                 else:
                     answer = self._copy_parts(where, source.size, seen, options, asked)
-                    etag = answer["ETag"]
+                    etag = etag_of(answer)
         except ObjectNotFoundError as error:
             raise problems.changed(target if isinstance(condition, IfMatch) else key) from error
         return replace(

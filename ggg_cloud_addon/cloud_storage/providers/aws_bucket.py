@@ -115,12 +115,12 @@ class AwsBucket:
                 return None
             blocks = {}
         access = self._told(self._s3.client.get_bucket_acl)
-        if access is None:
+        if not access or "Grants" not in access:
             return None
         grants = (grant["Grantee"].get("URI", "") for grant in access["Grants"])
         by_list = not blocks.get("IgnorePublicAcls") and any(uri.endswith(EVERYBODY) for uri in grants)
         policy = self._told(self._s3.client.get_bucket_policy_status)
-        by_policy = bool(policy and policy["PolicyStatus"]["IsPublic"]) and not blocks.get("RestrictPublicBuckets")
+        by_policy = bool(policy and policy["PolicyStatus"].get("IsPublic")) and not blocks.get("RestrictPublicBuckets")
         return by_list or by_policy
 
     def _count_unfinished(self) -> int | None:
@@ -134,7 +134,5 @@ class AwsBucket:
 
 
 def _algorithm(encryption: Any) -> str | None:
-    if not encryption:
-        return None
-    rule = encryption["ServerSideEncryptionConfiguration"]["Rules"][0]["ApplyServerSideEncryptionByDefault"]
-    return str(rule["SSEAlgorithm"])
+    rules = encryption["ServerSideEncryptionConfiguration"].get("Rules") if encryption else None
+    return str(rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]) if rules else None

@@ -119,6 +119,8 @@ def _answered(error: sdk.ClientError, store: str, bucket: str, key: str | None, 
             return problems.no_version(key or "", version_id)
         case "NoSuchKey" | "404" | "NotFound" if key is not None:
             return problems.no_version(key, version_id) if version_id is not None else problems.not_found(key)
+        case "NoSuchUpload":
+            return StorageError(f"The upload of {what(key)} was ended by somebody else, so push it again.")
         case "PreconditionFailed" | "412" | "ConditionalRequestConflict" if key is not None:
             return problems.changed(key)
         case "InvalidObjectState" if key is not None:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from ..config import CloudStorageConfig
 from ..metadata import decode_metadata, encode_metadata
+from . import problems
 from .aws_client import S3
 from .aws_errors import status_of
 from .base import ObjectInfo
@@ -16,7 +17,9 @@ from .base import ObjectInfo
 
 def head(s3: S3, key: str, version_id: str | None = None) -> ObjectInfo:
     """Ask for the headers of an object."""
-    return object_info(key, s3.client.head_object(Bucket=s3.bucket, Key=key, **version(version_id)))
+    answer = s3.client.head_object(Bucket=s3.bucket, Key=key, **version(version_id))
+    refuse_another(key, answer, version_id)
+    return object_info(key, answer)
 
 
 def look(s3: S3, key: str) -> ObjectInfo | None:
@@ -29,6 +32,24 @@ def look(s3: S3, key: str) -> ObjectInfo | None:
         return None
 
 
+def etag_of(answer: Mapping[str, Any]) -> str:
+    """With its quotes, which some servers leave out of their listings."""
+    return f'"{answer["ETag"].strip(chr(34))}"'
+
+
+def refuse_another(key: str, answer: Mapping[str, Any], version_id: str | None, etag: str | None = None) -> None:
+    """A server that knows no versions or no conditions ignores them, and answers with what it has.
+
+    Raises:
+        ObjectNotFoundError: it is not the version that was asked for.
+        PreconditionFailedError: it is not the object that was asked for.
+    """
+    if version_id not in (None, answer.get("VersionId", "null")):  # the one from before there were versions
+        raise problems.no_version(key, version_id)
+    if etag not in (None, etag_of(answer)):
+        raise problems.changed(key)
+
+
 def object_info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
     """What the answer to a GET or HEAD says."""
     # Proxies such as nginx drop headers with an underscore, so on their way they have hyphens.
@@ -39,7 +60,7 @@ def object_info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
         key,
         int(whole) if whole.isdigit() else answer["ContentLength"],
         whole_second(answer["LastModified"]),
-        answer["ETag"],
+        etag_of(answer),
         version_id=answer.get("VersionId"),
         sha256=sha256,
         tier=answer.get("StorageClass", "STANDARD"),

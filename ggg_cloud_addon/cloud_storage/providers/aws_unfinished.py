@@ -8,9 +8,10 @@ import contextlib
 import json
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -30,6 +31,8 @@ class Upload:
     sha256: str
     """Of the whole content: with the same part size, equal parts."""
     part_size: int
+    options: str
+    """What the object is made with besides its content."""
     upload_id: str | None = None
     """``None`` while the store has not answered yet."""
 
@@ -43,13 +46,13 @@ class UnfinishedUploads:
         self._folder = folder or Path(platformdirs.user_state_dir(APP, appauthor=False)) / "uploads"
 
     @contextlib.contextmanager
-    def hold(self, key: str, sha256: str, part_size: int) -> Iterator["Record"]:
-        """The record of an upload of this content to this key: a dead process's, or a new one.
+    def hold(self, key: str, sha256: str, part_size: int, options: Mapping[str, Any]) -> Iterator["Record"]:
+        """The record of an upload of this content, with these options, to this key: a dead process's, or a new one.
 
         Raises:
             LocalFileError: the folder cannot be written.
         """
-        wanted = Upload(self._store, key, sha256, part_size)
+        wanted = Upload(self._store, key, sha256, part_size, json.dumps(options, sort_keys=True))
         with translated(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         for record in self.dead():
@@ -89,7 +92,7 @@ class Record:
             Timeout: it is not gone.
             OSError, ValueError, TypeError: it cannot be read.
         """
-        record = cls(path, Upload("", "", "", 0))
+        record = cls(path, Upload("", "", "", 0, ""))
         try:
             record.upload = Upload(**json.loads(path.read_text(encoding="utf-8")))
         except BaseException:

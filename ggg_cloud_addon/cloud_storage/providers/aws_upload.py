@@ -13,12 +13,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ..config import CloudStorageConfig
-from ..errors import BucketNotFoundError, ObjectNotFoundError, SourceChangedError, StorageError, StoreUnavailableError
+from ..errors import SourceChangedError, StorageError, StoreUnavailableError
 from . import problems
 from .aws_client import S3
 from .aws_conditions import Conditions
 from .aws_errors import code_of, status_of, was_retried
-from .aws_objects import answered_at, look, tier, write_options
+from .aws_objects import answered_at, etag_of, look, tier, write_options
 from .aws_unfinished import Record, UnfinishedUploads
 from .base import CHUNK, Condition, IfAbsent, IfMatch, ObjectInfo, OnBytes, Source
 from .streams import Body, Interrupted, Parts, Patience, read_source
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 MIB = 1 << 20
 PART_SIZE = 5 * MIB
-"""Bytes of a part, the least that S3 takes: on a bad line a short one gets through. What is not longer is one request."""
+"""Bytes of a part, the least that S3 takes: on a bad line a short one gets through. What is shorter is one request."""
 MAX_PARTS = 10_000
 MINUTE = 60.0
 
@@ -108,9 +108,10 @@ class Uploader:
         """Read twice: S3 wants the metadata, and in it the hash, before the first part."""
         sha256 = _hash(key, source, on_bytes)
         part_size = max(PART_SIZE, -(-source.size // MAX_PARTS // MIB) * MIB)
-        with self._unfinished.hold(key, sha256, part_size) as record:
+        options = write_options(self._config, metadata, sha256)
+        with self._unfinished.hold(key, sha256, part_size, options) as record:
             try:
-                there = self._begin(key, record, metadata)
+                there = self._begin(key, record, options)
                 sender = self._part_sender(key, record, there)
                 parts, sent = Parts(self._pool, key, source, part_size, sender).send_all(on_bytes)
                 source.verify()
@@ -136,6 +137,9 @@ class Uploader:
                 self._abort(record)
                 raise
             record.remove()
+        if not self._s3.is_amazon:  # some servers give another ETag to the finished object than they answered
+            seen = look(self._s3, key)
+            made = seen if seen is not None and seen.sha256 == sha256 else made
         return replace(made, size=source.size, metadata=dict(metadata))
 
     def _make(self, key: str, condition: Condition, sha256: str, request: Callable[[], Any]) -> ObjectInfo:
@@ -147,7 +151,9 @@ class Uploader:
                 answer = request()
                 version_id = answer.get("VersionId")
                 made_at, made_tier = answered_at(answer), tier(self._config)
-                return ObjectInfo(key, 0, made_at, answer["ETag"], version_id=version_id, sha256=sha256, tier=made_tier)
+                return ObjectInfo(
+                    key, 0, made_at, etag_of(answer), version_id=version_id, sha256=sha256, tier=made_tier
+                )
             except ClientError as error:
                 is_repeated = is_repeated or was_retried(error)
                 if is_repeated and status_of(error) in (404, 412):
@@ -164,7 +170,7 @@ class Uploader:
                 else:
                     raise
 
-    def _begin(self, key: str, record: Record, metadata: Metadata) -> dict[int, Any]:
+    def _begin(self, key: str, record: Record, options: Mapping[str, Any]) -> dict[int, Any]:
         """Make the record's upload, or find the parts that it has already."""
         client = self._s3.client
         if record.upload.upload_id:
@@ -181,10 +187,7 @@ class Uploader:
                     raise
         try:
             answer = client.create_multipart_upload(
-                Bucket=self._s3.bucket,
-                Key=key,
-                ChecksumAlgorithm="CRC32",
-                **write_options(self._config, metadata, record.upload.sha256),
+                Bucket=self._s3.bucket, Key=key, ChecksumAlgorithm="CRC32", **options
             )
         except ClientError as error:
             if not was_retried(error):
@@ -223,14 +226,16 @@ class Uploader:
             return
         try:
             with self._s3.translated(upload.key):
-                if upload.upload_id:
-                    self._s3.single.abort_multipart_upload(
-                        Bucket=self._s3.bucket, Key=upload.key, UploadId=upload.upload_id
-                    )
-                else:
-                    self._abort_unnamed(record)
-        except (ObjectNotFoundError, BucketNotFoundError):
-            log.info("The upload of %s had ended", upload.key)
+                try:
+                    if upload.upload_id:
+                        self._s3.single.abort_multipart_upload(
+                            Bucket=self._s3.bucket, Key=upload.key, UploadId=upload.upload_id
+                        )
+                    else:
+                        self._abort_unnamed(record)
+                except ClientError as error:
+                    if status_of(error) != 404:  # it had ended, or its bucket is gone
+                        raise
         except StorageError:
             log.warning("An unfinished upload of %s could not be aborted yet", upload.key, exc_info=True)
             return

@@ -28,7 +28,14 @@ from azure.storage.blob import (
 )
 
 from ..config import CloudStorageConfig
-from ..errors import AccessDeniedError, ConfigError, ObjectNotFoundError, StorageError, UnsupportedError
+from ..errors import (
+    ArchivedError,
+    ConfigError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    UnsupportedError,
+)
 from ..metadata import decode_metadata, encode_metadata
 from . import problems
 from .azure_answers import SNAPSHOT, conditions, etag_of, is_object, listed, object_info, object_version, split_version
@@ -86,9 +93,8 @@ class AzureProvider:
     @property
     def capabilities(self) -> Capabilities:
         """Asks once whether the account keeps versions (see :attr:`~.azure_client.Account.keeps_versions`)."""
-        return Capabilities(
-            conditional_writes=True, versions=self._account.keeps_versions, keys_below_keys=True, links=True
-        )
+        versions = bool(self._account.keeps_versions)
+        return Capabilities(conditional_writes=True, versions=versions, keys_below_keys=True, links=True)
 
     def check(self) -> None:
         """List one blob: whether the account, the credentials and the container are good for it."""
@@ -179,6 +185,8 @@ class AzureProvider:
         """
         properties = self._properties(key, version_id)
         info = object_info(key, properties, version_id)
+        if info.tier == StandardBlobTier.ARCHIVE.value:  # the answer to a block's request would not say so
+            raise problems.archived(key, info.tier)
 
         def commit(ids: Sequence[str]) -> Mapping[str, Any]:
             stored = dict(properties.metadata or {})
@@ -186,7 +194,7 @@ class AzureProvider:
 
         with self._account.translated(key, version_id):
             url = self._url(key, version_id, COPY_LINK_SECONDS)
-        answer = self._blocks(target).copy(key, info, url, commit)
+        answer = self._blocks(target).copy(info, url, commit)
         written = self._written(target, answer, info.size, info.sha256, info.metadata)
         try:
             return object_info(target, self._properties(target, if_match=written.etag), None)
@@ -202,19 +210,18 @@ class AzureProvider:
         try:
             with self._account.translated(key):
                 self._blob(key).delete_blob(retry_hook=again, **conditions(condition), **self._lease(key))
-        except ObjectNotFoundError:
-            if not again.happened:  # else the first request, whose answer was lost, deleted it
+        except (ObjectNotFoundError, PreconditionFailedError):
+            if not (again.happened and self._is_gone(key)):  # else the first request, whose answer was lost, did it
                 raise
 
     def delete_many(self, keys: Sequence[str]) -> Sequence[StorageError | None]:
-        """By batches of 256; one by one where the credentials or the account allow no batches."""
+        """By batches of 256; without the account's key side by side, as a signature need not allow batches."""
+        if self._account.key is None:
+            return list(self._pool.map(self._delete_one, keys))
         rest = iter(keys)
         errors: list[StorageError | None] = []
         while batch := list(islice(rest, BATCH)):
-            try:
-                errors += self._delete_batch(batch)
-            except (AccessDeniedError, UnsupportedError):
-                errors += self._pool.map(self._delete_one, batch)
+            errors += self._delete_batch(batch)
         return errors
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
@@ -310,6 +317,13 @@ class AzureProvider:
                 **conditions(IfMatch(if_match) if if_match else None)
             )
 
+    def _is_gone(self, key: str) -> bool:
+        try:
+            self._properties(key)
+        except ObjectNotFoundError:
+            return True
+        return False
+
     def _open(
         self, key: str, version_id: str | None, if_match: str | None, start: int, **options: Any
     ) -> tuple[BlobProperties, Taken]:
@@ -385,6 +399,11 @@ class AzureProvider:
         try:
             with self._account.translated(key):
                 answer: Mapping[str, Any] = send(retry_hook=again, **conditions(condition), **self._lease(key))
+        except ArchivedError as error:
+            raise ArchivedError(
+                f'"{key}" lies in the Archive tier, where it cannot be replaced; bring it back in the Azure portal, or '
+                "delete it, and try again."
+            ) from error
         except StorageError:
             if again.happened and condition is not None and sha256 is not None:
                 with contextlib.suppress(StorageError):

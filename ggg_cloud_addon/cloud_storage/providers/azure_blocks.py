@@ -8,7 +8,6 @@ Blocks that no commit takes up are dropped by Azure a week later (Microsoft Lear
 clean up. A commit throws away all other uncommitted blocks of the blob: then the loser sends his again.
 """
 
-import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -95,7 +94,7 @@ class Blocks:
 
         return self._committed(stage_all, lambda staged: (commit(*staged), staged[1]), take_back)
 
-    def copy(self, source_key: str, source: ObjectInfo, url: str, commit: Commit) -> Mapping[str, Any]:
+    def copy(self, source: ObjectInfo, url: str, commit: Commit) -> Mapping[str, Any]:
         """Have the store read them from a URL of its own; the commit's answer."""
         size = block_size(source.size, COPY_SIZE)
 
@@ -103,10 +102,12 @@ class Blocks:
             there, id_size = self._there()
 
             def stage(start: int) -> str:
-                digest = hashlib.sha256(f"{source_key}\0{source.etag}\0{source.version_id}".encode()).hexdigest()
+                digest = hashlib.sha256(
+                    f"{source.key}\0{source.etag}\0{source.version_id}\0{size}".encode()
+                ).hexdigest()
                 block_id = _block_id(start // size, digest, id_size)
                 if block_id not in there:
-                    with self._translated(source_key, source.version_id):
+                    with self._translated(self._key):
                         self._blob.stage_block_from_url(
                             block_id,
                             url,
@@ -141,7 +142,7 @@ class Blocks:
                 committed, uncommitted = self._blob.get_block_list("all", **self._lease)
         except ObjectNotFoundError:
             return set(), ID_SIZE
-        sizes = {_size(block.id) for block in uncommitted} or {ID_SIZE}
+        sizes = {len(block.id.encode()) for block in uncommitted} or {ID_SIZE}
         if min(sizes) < SHORTEST_ID:
             raise foreign_upload(self._key)
         return {block.id for block in (*committed, *uncommitted)}, sizes.pop()
@@ -153,17 +154,4 @@ def block_size(size: int, least: int) -> int:
 
 
 def _block_id(number: int, digest: str, size: int) -> str:
-    """The "-" is in no base64, so that :func:`_size` sees this ID for what it is."""
     return f"{number:05}-{digest}"[:size].ljust(size, "-")
-
-
-def _size(block_id: str) -> int:
-    """Bytes of an ID, which the SDK decodes from base64 only where the result is text."""
-    try:
-        decoded = base64.b64decode(block_id, validate=True)
-        decoded.decode()
-    except UnicodeDecodeError:
-        return len(decoded)
-    except ValueError:
-        pass
-    return len(block_id.encode())

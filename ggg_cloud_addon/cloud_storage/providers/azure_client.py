@@ -1,11 +1,13 @@
 """From the settings to a client of Azure Blob Storage: credentials, endpoint, certificates, retries."""
 
+import base64
 import logging
 import os
 import random
 import threading
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -19,7 +21,7 @@ from ..credentials import read_credentials
 from ..errors import AccessDeniedError, ConfigError, StorageError
 from ..redaction import keep_secret
 from . import problems
-from .azure_errors import KIND, StrangerError, translated
+from .azure_errors import KIND, refuse_strangers, translated
 
 # What the SDK's own loggers say is for a log, if there is one, and not for stderr.
 logging.getLogger("azure").addHandler(logging.NullHandler())
@@ -101,19 +103,19 @@ class Account:
         return translated(store, self.container_name, key, version_id)
 
     @property
-    def keeps_versions(self) -> bool:
+    def keeps_versions(self) -> bool | None:
         """Whether replaced and deleted blobs stay reachable as versions ("blob versioning" of the account).
 
         Only the account's management says so, which these credentials do not reach. But each answer to a write has a
         version ID if versioning is on (Microsoft Learn, "Blob versioning"), and the listing has the version IDs that
         writes left. So the last write that is known tells: our own, else the newest of the first hundred blobs.
-        An empty container tells nothing, which counts as no.
+        An empty container tells nothing: ``None``.
         """
         if self._keeps_versions is None:
             with self.translated():
                 blobs = list(next(self.container.list_blobs(include=["versions"], results_per_page=100).by_page(), ()))
             if not blobs:
-                return False
+                return None
             begin = datetime.min.replace(tzinfo=UTC)
             newest = max(blobs, key=lambda blob: (blob.last_modified or begin, bool(blob.version_id)))
             self._keeps_versions = bool(newest.version_id)
@@ -135,14 +137,16 @@ class Account:
         for scheme in ("http://", "https://"):
             session.mount(scheme, adapter)
         bundle = self._config.ca_bundle
+        service: BlobServiceClient | None
         try:
+            base64.b64decode(known.get("accountkey", ""), validate=True)
             service = BlobServiceClient.from_connection_string(
                 ";".join(f"{name}={value}" for name, value in known.items()),
                 transport=RequestsTransport(
                     session=session,
                     connection_timeout=CONNECT_SECONDS,
                     read_timeout=READ_SECONDS,
-                    connection_verify=str(bundle) if bundle else True,
+                    connection_verify=str(Path(bundle).expanduser()) if bundle else True,
                 ),
                 retry_policy=_Retry(
                     retry_total=RETRIES, retry_connect=RETRIES, retry_read=RETRIES, retry_status=RETRIES
@@ -153,10 +157,11 @@ class Account:
             )
         except (ValueError, AzureError):  # no "from": it may hold the text
             service = None
-        if service is None or (service.credential is None and "sharedaccesssignature" not in known):
+        has_key = known.get("accountname") and known.get("accountkey")
+        if service is None or not (has_key or known.get("sharedaccesssignature") or known.get("usedevelopmentstorage")):
             raise ConfigError(
-                f"The connection string in {origin} cannot be used; copy it again from the Azure portal (storage "
-                "account > Access keys)."
+                f"The credentials in {origin} cannot be used; copy them again from the Azure portal (storage account > "
+                "Access keys)."
             )
         return service
 
@@ -176,13 +181,6 @@ class Account:
                 '"connection_string", or with "account_name" and "account_key".'
             )
         return text, VARIABLE
-
-
-def refuse_strangers(response: Any) -> None:
-    """For the SDK, which takes any page for an answer: Azure's all have this header."""
-    answer = response.http_response
-    if answer.status_code < 300 and "x-ms-request-id" not in answer.headers:
-        raise StrangerError
 
 
 class _Retry(ExponentialRetry):

@@ -13,12 +13,13 @@ from typing import Any
 
 import requests
 import urllib3
-from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, HttpResponseError
+from azure.core.exceptions import AzureError, DecodeError, HttpResponseError
 
 from ..errors import (
     AccessDeniedError,
     BucketNotFoundError,
     ConfigError,
+    ObjectNotFoundError,
     PreconditionFailedError,
     StorageError,
     StoreFullError,
@@ -39,6 +40,13 @@ ASK = "ask who administers the storage account"
 
 class StrangerError(Exception):
     """Something answers that is not Azure."""
+
+
+def refuse_strangers(response: Any) -> None:
+    """For the SDK's hook for answers, as it takes any page for one: Azure's all have this header."""
+    answer = response.http_response
+    if answer.status_code < 300 and "x-ms-request-id" not in answer.headers:
+        raise StrangerError
 
 
 class BlocksLostError(StoreUnavailableError):
@@ -86,8 +94,6 @@ def _not_answered(error: Exception, store: str) -> StorageError:
     def has(*types: type[BaseException]) -> bool:
         return any(isinstance(each, types) for each in chain)
 
-    if isinstance(error, ClientAuthenticationError):  # without an answer: the SDK could not sign
-        return ConfigError("The account key in the credentials is no key of Azure's (it is not base64); copy it again.")
     if has(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         return problems.proxy_refuses(store)
     if "NO_CERTIFICATE_OR_CRL_FOUND" in said:
@@ -127,9 +133,6 @@ def refused(
 ) -> StorageError:
     """The error for an answer that says no: its HTTP status, its headers, its code and what else it says."""
     what = f'"{key}"' if key else "The request"
-    source_code = headers.get("x-ms-copy-source-error-code")
-    if code == "CannotVerifyCopySource" and source_code:
-        return refused(store, container, key, version_id, status, headers, source_code)
     match code:
         case "ContainerNotFound" | "ResourceNotFound" if code == "ContainerNotFound" or key is None:
             return problems.no_bucket(container, KIND)
@@ -141,15 +144,17 @@ def refused(
             )
         case "BlobNotFound" | "ResourceNotFound" if key is not None:
             return problems.no_version(key, version_id) if version_id is not None else problems.not_found(key)
-        case "CannotVerifyCopySource" if key is not None and status == 404:
-            return problems.no_version(key, version_id) if version_id is not None else problems.not_found(key)
+        case "CannotVerifyCopySource" if status == 404:
+            return ObjectNotFoundError(f"{what} was not made: what it was to be a copy of is gone; list what there is.")
+        case "SourceConditionNotMet":
+            return PreconditionFailedError(
+                f"{what} was not made: what it was to be a copy of was changed meanwhile; look at it again."
+            )
         case "InvalidQueryParameterValue" | "InvalidVersionId" | "InvalidInput" if key is not None and version_id:
             return problems.no_version(key, version_id)
         case "BlobAlreadyExists" if key is not None:
             return problems.already_there(key)
-        case "ConditionNotMet" | "TargetConditionNotMet" | "SourceConditionNotMet" | "BlobOverwritten" if (
-            key is not None
-        ):
+        case "ConditionNotMet" | "TargetConditionNotMet" | "BlobOverwritten" if key is not None:
             return problems.changed(key)
         case "BlobArchived" | "BlobBeingRehydrated" if key is not None:
             return problems.archived(key, "Archive")
@@ -216,7 +221,7 @@ def _denied(store: str, what: str, headers: Mapping[str, str], code: str, said: 
     """Which of the reasons for a 403 it is."""
     if _clock_is_off(headers):
         return problems.clock_off(store)
-    if "Signature not valid in the specified time frame" in said or "Signature fields not well formed" in said:
+    if "Signature not valid in the specified time frame" in said:
         return AccessDeniedError(
             "The shared access signature in the credentials has expired or does not hold yet; ask for a new one."
         )
@@ -240,8 +245,8 @@ def _denied(store: str, what: str, headers: Mapping[str, str], code: str, said: 
 
 def _wrong_key(store: str) -> StorageError:
     return AccessDeniedError(
-        f"{store} refuses the credentials: wrong account key, or a shared access signature that is not its own; copy "
-        "them again from the Azure portal."
+        f"{store} refuses the credentials: wrong account key, or a shared access signature that has ended or is "
+        "not its own; copy them again from the Azure portal."
     )
 
 

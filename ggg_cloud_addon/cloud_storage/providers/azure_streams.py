@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from .azure_errors import refuse_strangers
 from .streams import Body
 
 PIECE = 1 << 16
@@ -60,6 +61,7 @@ class Taken:
         self._raw.close()
 
     def _take(self, response: Any) -> None:
+        refuse_strangers(response)
         if response.http_response.status_code in (200, 206):
             inner = response.http_response.internal_response  # of requests
             self._raw, inner.raw = inner.raw, io.BytesIO()

@@ -14,8 +14,8 @@ PATTERN = re.compile(
       | ["']? \b (?: aws_secret_access_key | aws_session_token | account_key | x-amz-security-token )
         ["']? \s* [:=] \s* ["']?
       | \b SharedKey \s+ [^:\s]+ :
-      | :// [^/\s:@]+ :
-    ) (?: (?<=://) | [^\s&;,"'@<>]+ )"""
+      | :// [^/\s:@]+ : (?= [^/\s@]+ @ )
+    ) [^\s&;,"'@<>]+"""
 )
 
 _secrets: set[str] = set()

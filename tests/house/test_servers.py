@@ -112,7 +112,7 @@ def test_the_developers_own_store_is_not_found() -> None:
 KINDS: dict[str, Callable[[Path], AbstractContextManager[Server | AzureServer]]] = {
     "moto": lambda folder: moto_server(),
     "rclone": rclone_server,
-    "azurite": azurite_server,
+    "azurite": lambda folder: azurite_server(),
 }
 
 
@@ -158,9 +158,9 @@ def has_ended(pid: int) -> bool:
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+    nowhere = Certificate(tmp_path / "certificate.pem", tmp_path / "key.pem")
 
-    with pytest.raises(RuntimeError, match=r"(?s)did not start.*EEXIST"), azurite_server(tmp_path / "file"):
+    with pytest.raises(RuntimeError, match=r"(?s)did not start.*No such file"), moto_server(certificate=nowhere):
         pass
 
 

@@ -668,7 +668,7 @@ def test_a_download_goes_on_where_it_broke(behind: AzureProvider, provider: Azur
 
 
 def test_a_download_is_one_request(behind: AzureProvider, provider: AzureProvider, proxy: FaultProxy) -> None:
-    put(provider, "arm.blend", random.Random(3).randbytes(12 * MIB + 5))
+    put(provider, "arm.blend", random.Random(3).randbytes(33 * MIB + 5))
     read(behind, "arm.blend")
     assert [each.method for each in proxy.requests] == ["GET"]
 

@@ -44,6 +44,8 @@ COPY_PART_SIZE = 512 << 20
 DELETE_AT_ONCE = 1000
 READ_SIZE = 128 << 10
 """Bytes of a download that a connection which breaks loses at most."""
+UNVERSIONED = "null"
+"""The version ID of what was stored without versioning (Amazon S3 user guide, "How S3 Versioning works")."""
 LONGEST_LINK = 7 * 24 * 3600
 """Seconds (Amazon S3 user guide, "Sharing objects with presigned URLs")."""
 
@@ -98,14 +100,12 @@ class AwsProvider:
     def check(self) -> None:
         """List one object below the configured prefix."""
         prefix = self._config.prefix.strip("/")
-        with self._s3.translated():
-            self._s3.client.list_objects_v2(Bucket=self._bucket, Prefix=prefix and f"{prefix}/", MaxKeys=1)
+        self._list(Prefix=prefix and f"{prefix}/", MaxKeys=1)
 
     def list(self, prefix: str = "", *, token: str | None = None) -> Page:
         """One page of at most 1,000 objects; the markers that consoles make for folders are left out."""
         more = {"ContinuationToken": token} if token else {}
-        with self._s3.translated():
-            answer = self._s3.client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
+        answer = self._list(Prefix=prefix, **more)
         objects = tuple(
             ObjectInfo(
                 each["Key"],
@@ -242,18 +242,19 @@ class AwsProvider:
         return [errors[key] for key in keys]
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
-        """All versions but the markers of deletes."""
-        if not self.capabilities.versions:
-            raise UnsupportedError(
-                f'The {self.location} keeps no versions of "{key}"; switch them on with: '
-                "ggg-cloud check --keep-versions."
-            )
-        with self._s3.translated(key):
+        """All versions but the markers of deletes; also those of a bucket that has stopped to keep them."""
+        found: tuple[ObjectVersion, ...] = ()
+        with contextlib.suppress(UnsupportedError), self._s3.translated(key):
             found = tuple(
                 ObjectVersion(
                     key, each["VersionId"], each["Size"], whole_second(each["LastModified"]), each["IsLatest"]
                 )
                 for each in self._history(key, "Versions")
+            )
+        if all(each.version_id == UNVERSIONED for each in found) and not self.capabilities.versions:
+            raise UnsupportedError(
+                f'The {self.location} keeps no versions of "{key}"; switch them on with: '
+                "ggg-cloud check --keep-versions."
             )
         if not found:
             raise problems.not_found(key)
@@ -281,6 +282,13 @@ class AwsProvider:
         parameters = {"Bucket": self._bucket, "Key": key} | version(version_id)
         with self._s3.translated(key):
             return str(self._s3.client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
+
+    def _list(self, **options: Any) -> Any:
+        with self._s3.translated():
+            answer = self._s3.client.list_objects_v2(Bucket=self._bucket, **options)
+        if "IsTruncated" not in answer:  # nothing, said by something else, is no empty bucket
+            raise problems.not_this_kind(self._s3.store, "S3")
+        return answer
 
     def _refuse_missing_bucket(self) -> None:
         try:

@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ..config import CloudStorageConfig
+from ..errors import StorageError
 from . import problems
 from .aws_client import DEFAULT_REGION, S3
 from .aws_errors import KIND, code_of, status_of
@@ -46,9 +47,16 @@ class AwsBucket:
                 owner = {"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
                 client.delete_public_access_block(**self._where)
                 client.put_bucket_ownership_controls(**self._where, OwnershipControls=owner)
+                steps = [self.keep_versions]
             else:
-                self.block_public_access()
-            self.keep_versions()
+                steps = [self.block_public_access, self.keep_versions]
+        for step in steps:
+            try:
+                step()
+            except StorageError as error:  # a server that is not Amazon's has perhaps no such thing; facts() tell
+                if self._s3.is_amazon:
+                    raise
+                log.info("The new bucket %s: %s", self._s3.bucket, error)
 
     def delete(self) -> None:
         """S3 itself refuses a bucket that has objects or versions."""

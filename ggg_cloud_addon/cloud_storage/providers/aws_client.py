@@ -14,7 +14,7 @@ from ..config import CloudStorageConfig
 from ..credentials import read_credentials
 from ..redaction import keep_secret
 from . import problems
-from .aws_errors import KIND, translated
+from .aws_errors import KIND, refuse_pages, translated
 
 DEFAULT_REGION = "us-east-1"
 """Where S3 sends a client on to a bucket's own region from."""
@@ -111,6 +111,7 @@ class S3:
             endpoint_url=self._config.endpoint_url,
             verify=str(Path(bundle).expanduser()) if bundle else None,
         )
+        client.meta.events.register("before-parse.s3.ListObjectsV2", refuse_pages)
         # What is read to be signed is not sent yet: a body's progress must not count it.
         client.meta.events.register_first("request-created.s3", signal_not_transferring)
         client.meta.events.register_last("request-created.s3", signal_transferring)

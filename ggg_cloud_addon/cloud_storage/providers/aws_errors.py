@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
+from botocore.utils import get_environ_proxies
 
 from ..errors import (
     AccessDeniedError,
@@ -54,6 +55,18 @@ def status_of(error: sdk.ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def refuse_pages(response_dict: Mapping[str, Any], **_: Any) -> None:
+    """Handles what something else than S3 answers to a listing: boto3 would take it for a broken one, and ask again.
+
+    Raises:
+        ResponseParserError: it is no XML, or a page for people.
+    """
+    if response_dict["status_code"] < 300:
+        begin = response_dict["body"].lstrip()[:9].lower()
+        if begin and (not begin.startswith(b"<") or begin.startswith((b"<!doctype", b"<html"))):
+            raise ResponseParserError(f"an answer that begins with {begin!r}")
+
+
 def is_out_of_range(error: sdk.ClientError) -> bool:
     """Whether a GET began behind the last byte."""
     return status_of(error) == 416
@@ -91,6 +104,10 @@ def _not_answered(error: Exception, store: str, key: str | None) -> StorageError
             return problems.not_tls(store) if "WRONG_VERSION" in str(error) else problems.untrusted(store)
         case sdk.EndpointConnectionError() | sdk.ConnectTimeoutError():
             return problems.unreachable(store)
+        case sdk.ConnectionClosedError() if "BadStatusLine(" in str(
+            error.kwargs.get("error")
+        ):  # something answered that is no HTTP
+            return problems.not_this_kind(store, "S3")
         case sdk.HTTPClientError() | sdk.ResponseStreamingError() | sdk.IncompleteReadError():
             return problems.broken(store)
         case ResponseParserError():
@@ -107,9 +124,14 @@ def _not_answered(error: Exception, store: str, key: str | None) -> StorageError
 def _answered(error: sdk.ClientError, store: str, bucket: str, key: str | None, version_id: str | None) -> StorageError:
     """The store said no."""
     code, status = code_of(error), status_of(error)
+    asked = f'"{key}"' if key else "the request"
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     if code == "RequestTimeTooSkewed" or (status == 403 and _clock_is_off(headers)):
         return problems.clock_off(store)
+    if status == 407:
+        return problems.proxy_refuses(store)
+    if status < 500 and headers.get("content-type", "").startswith("text/html"):
+        return problems.proxy_refuses(store) if get_environ_proxies(store) else problems.not_this_kind(store, "S3")
     match code:
         case "NoSuchBucket":
             return problems.no_bucket(bucket, KIND)
@@ -158,10 +180,10 @@ def _answered(error: sdk.ClientError, store: str, bucket: str, key: str | None, 
         )
     if status == 403 or code == "AccessDenied":
         return AccessDeniedError(
-            f"{store} refuses {what(key)}: these credentials have no right to do this; ask who administers it."
+            f"{store} refuses {asked}: these credentials have no right to do this; ask who administers it."
         )
     if status == 501 or code in ("NotImplemented", "MethodNotAllowed"):
-        return UnsupportedError(f"{store} cannot do what {what(key)} needs ({code}).")
+        return UnsupportedError(f"{store} cannot do what {asked} needs ({code}).")
     if status == 412:
         return PreconditionFailedError(f"{what(key)} is not what it was; look at it again.")
     if status == 429 or status >= 500 or code in ("SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"):

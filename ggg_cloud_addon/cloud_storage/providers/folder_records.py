@@ -169,8 +169,11 @@ class Records:
 
     def forget(self, key: str) -> None:
         """Remove all that is known and kept of a key."""
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self._home(key))
+        home = self._home(key)
+        with contextlib.suppress(OSError):  # never was there; or what is above is not empty
+            shutil.rmtree(home)
+            home.parent.rmdir()
+            home.parent.parent.rmdir()
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:

@@ -25,17 +25,23 @@ def read_credentials(file: str | Path, wanted: tuple[tuple[str, ...], ...]) -> d
     Raises:
         ConfigError: it is not there, may not be read, is not JSON, or lacks keys.
     """
-    path = Path(file).expanduser()
     try:
+        path = Path(file).expanduser()
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f'The credentials file "{path}" cannot be read: {why}.') from error
+    except RuntimeError as error:  # "~nobody"
+        raise ConfigError(
+            f'The credentials file "{file}" begins with an unknown user; write the whole path.'
+        ) from error
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         # Not "from error": it holds the whole text, secrets and all.
         raise ConfigError(f'The credentials file "{path}" is not JSON: {error.msg} in line {error.lineno}.') from None
+    except RecursionError:
+        raise ConfigError(f'The credentials file "{path}" is not JSON that anybody wrote: it is too deep.') from None
     needs = " or ".join(" and ".join(f'"{key}"' for key in keys) for keys in wanted)
     if not isinstance(values, dict) or not any(all(values.get(key) for key in keys) for keys in wanted):
         raise ConfigError(f'The credentials file "{path}" has to be a JSON object with {needs}.')

@@ -23,11 +23,15 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
     """Refuse what not every store can keep.
 
     Raises:
-        ConfigError: a key that is not of ``a-z``, ``0-9`` and ``_``, or more than :data:`MAX_BYTES` in all.
+        ConfigError: a key that is not of ``a-z``, ``0-9`` and ``_``, a value that is no Unicode, or more than :data:`MAX_BYTES` in all.
     """
-    for key in metadata:
+    for key, value in metadata.items():
         if not re.fullmatch(r"[a-z][a-z0-9_]*", key) or key == SHA256:
             raise ConfigError(f'The metadata key "{key}" cannot be stored everywhere; use a-z, 0-9 and "_".')
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f'The metadata "{key}" is not valid Unicode; write it again.') from None
     stored = encode_metadata(metadata, "0" * 64)
     if sum(len(key) + len(value) for key, value in stored.items()) > MAX_BYTES:
         raise ConfigError(

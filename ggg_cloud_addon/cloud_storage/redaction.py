@@ -1,7 +1,9 @@
 """No secret in an error, a ``repr`` or the log: they are taken out of every text that leaves the engine."""
 
+import json
 import re
 import threading
+from urllib.parse import quote
 
 HIDDEN = "***"
 SHORTEST = 8
@@ -23,9 +25,11 @@ _lock = threading.Lock()
 
 
 def keep_secret(*values: str | None) -> None:
-    """From now on :func:`redact` takes these values out of texts."""
+    """From now on :func:`redact` takes these values out of texts, also as they are written in URLs and JSON."""
     with _lock:
-        _secrets.update(value for value in values if value and len(value) >= SHORTEST)
+        for value in values:
+            if value and len(value) >= SHORTEST:
+                _secrets.update((value, quote(value), quote(value, safe=""), json.dumps(value)[1:-1]))
 
 
 def redact(text: str) -> str:

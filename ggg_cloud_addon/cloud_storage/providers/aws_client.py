@@ -111,7 +111,8 @@ class S3:
             endpoint_url=self._config.endpoint_url,
             verify=str(Path(bundle).expanduser()) if bundle else None,
         )
-        client.meta.events.register("before-parse.s3.ListObjectsV2", refuse_pages)
+        # By "*" it comes before the SDK's own handler, which turns such answers into errors of the server.
+        client.meta.events.register_first("before-parse.*.ListObjectsV2", refuse_pages)
         # What is read to be signed is not sent yet: a body's progress must not count it.
         client.meta.events.register_first("request-created.s3", signal_not_transferring)
         client.meta.events.register_last("request-created.s3", signal_transferring)

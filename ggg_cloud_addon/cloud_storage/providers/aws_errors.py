@@ -130,7 +130,8 @@ def _answered(error: sdk.ClientError, store: str, bucket: str, key: str | None, 
         return problems.clock_off(store)
     if status == 407:
         return problems.proxy_refuses(store)
-    if status < 500 and headers.get("content-type", "").startswith("text/html"):
+    is_page = headers.get("content-type", "").startswith("text/html")
+    if is_page and status < 500 and not error.operation_name.startswith("Head"):  # no S3 has a word to say to a HEAD
         return problems.proxy_refuses(store) if get_environ_proxies(store) else problems.not_this_kind(store, "S3")
     match code:
         case "NoSuchBucket":

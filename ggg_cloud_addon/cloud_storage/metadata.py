@@ -23,7 +23,8 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
     """Refuse what not every store can keep.
 
     Raises:
-        ConfigError: a key that is not of ``a-z``, ``0-9`` and ``_``, a value that is no Unicode, or more than :data:`MAX_BYTES` in all.
+        ConfigError: a key that is not of ``a-z``, ``0-9`` and ``_``, a value that is no Unicode, or more than
+            :data:`MAX_BYTES` in all.
     """
     for key, value in metadata.items():
         if not re.fullmatch(r"[a-z][a-z0-9_]*", key) or key == SHA256:

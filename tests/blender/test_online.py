@@ -20,7 +20,7 @@ commands = {}
 bpy.utils.register_cli_command = commands.__setitem__
 command.register()
 code = commands["ggg_cloud"](arguments)
-assert not {"boto3", "azure"} & set(sys.modules)
+assert online == "online" or not {"boto3", "azure"} & set(sys.modules)
 sys.stdout.flush()
 sys.stderr.flush()
 os._exit(code)

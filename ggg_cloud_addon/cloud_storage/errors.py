@@ -64,6 +64,9 @@ class SourceChangedError(StorageError, OSError):
 class MassDeleteError(StorageError):
     """A sync would delete more than one run may; a person has to say so."""
 
+    paths: tuple[str, ...] = ()
+    """What would be deleted."""
+
 
 class CancelledError(StorageError):
     """The user stopped it; nothing half-done was left behind."""

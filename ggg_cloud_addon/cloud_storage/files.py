@@ -41,6 +41,8 @@ class FileSource:
                 raise LocalFileError(f'"{path}" is a directory; name a file to upload.')
             if not path.is_file():
                 raise LocalFileError(f'The file "{path}" does not exist; check the path.')
+            self.looked_ns = time.time_ns()
+            """When ``stat`` was taken, in nanoseconds since 1970."""
             self.stat = path.stat()
         self.size = self.stat.st_size
 
@@ -180,6 +182,28 @@ def link_or_copy(source: Path, target: Path, tmp: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # exFAT and some network drives have no hard links
-        with part_file(tmp, "version") as part:
-            shutil.copy2(source, part)
+        with _copied(source, tmp) as part:
             os.replace(part, target)
+
+
+def keep_as(source: Path, target: Path, tmp: Path) -> None:
+    """The same for a name that somebody else may take at the same time.
+
+    Raises:
+        FileExistsError: there is a ``target``, which is left as it is.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        with _copied(source, tmp) as part:
+            target.open("xb").close()  # from here on the name is ours
+            os.replace(part, target)
+
+
+@contextlib.contextmanager
+def _copied(source: Path, tmp: Path) -> Iterator[Path]:
+    with part_file(tmp, "version") as part:
+        shutil.copy2(source, part)
+        yield part

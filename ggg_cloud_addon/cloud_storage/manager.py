@@ -226,6 +226,11 @@ class CloudStorageManager:
         return check_component_id(self.key_prefix + component_id)
 
     @property
+    def max_concurrency(self) -> int:
+        """How many transfers run side by side."""
+        return self.config.max_concurrency
+
+    @property
     def key_prefix(self) -> str:
         """What every key begins with: the prefix and a ``/``, or nothing."""
         prefix = self.config.prefix.strip("/")

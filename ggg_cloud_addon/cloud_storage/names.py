@@ -13,6 +13,8 @@ from .files import is_part
 
 MAX_KEY_BYTES = 1024
 """Longest object key in UTF-8 (Amazon S3 user guide, "Naming Amazon S3 objects"; Azure allows 1,024 characters)."""
+MAX_NAME_BYTES = 255
+"""Longest name of one file or folder in UTF-8 on Linux; Windows and macOS allow 255 UTF-16 units, which is no less."""
 
 STATE_FOLDER = ".ggg_cloud"
 """In a synced folder: the state between runs."""
@@ -65,7 +67,7 @@ def _check_part(part: str, shown: str) -> None:
         if error.reason == ErrorReason.RESERVED_NAME:
             why = f'"{part}" is a reserved name on Windows'
         elif error.reason == ErrorReason.INVALID_LENGTH:
-            why = "a part of it is longer than 255 bytes"
+            why = f"a part of it is longer than {MAX_NAME_BYTES} bytes"
         else:
             why = f"{part!r} has a character that not every system can have in a file name"
         raise InvalidIdError(f"{shown} cannot be used: {why}; rename the component.") from None

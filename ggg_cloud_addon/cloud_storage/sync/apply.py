@@ -8,74 +8,82 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from pathvalidate import sanitize_filename
+
 from ..errors import LocalFileError, SourceChangedError
-from ..files import FileSource, link_or_copy, translated
-from ..names import STATE_FOLDER, check_component_id
+from ..files import FileSource, keep_as, link_or_copy, translated
+from ..names import MAX_KEY_BYTES, MAX_NAME_BYTES, check_component_id
 from ..providers.base import IfAbsent, IfMatch, Provider
-from ..transfers import download_file
+from ..transfers import Progress, adding_up, download_file
 from .plan import Action, Kind
 from .scan import BaseFile, Fingerprint, Local, Remote
-from .state import TMP_FOLDER, State
+from .state import TMP_FOLDER
+from .trash import Trash
+
+Known = dict[str, BaseFile | None]
+"""What both sides hold now, by path; ``None`` if neither holds it."""
 
 
 class Applier:
-    """Carries out the actions of one plan."""
+    """Carries out the actions of one plan, several at once; one for each path."""
 
-    def __init__(self, provider: Provider, prefix: str, root: Path, local: Local, remote: Remote, state: State) -> None:
+    def __init__(self, provider: Provider, prefix: str, root: Path, local: Local, remote: Remote, trash: Trash) -> None:
         """``local`` and ``remote`` are the snapshots that the plan was made of."""
         self._provider = provider
         self._prefix = prefix
         self._root = root
         self._local = local
         self._remote = remote
-        self._state = state
         self._tmp = root / TMP_FOLDER
-        self._trash = root / STATE_FOLDER / "trash" / datetime.now().strftime("%Y-%m-%d %H-%M-%S.%f")
+        self._trash = trash
 
-    def apply(self, action: Action) -> None:
-        """Do one action.
+    def apply(self, action: Action, progress: Progress) -> Known:
+        """Do one action; the answer is for the state.
 
         Raises:
             PreconditionFailedError: the object changed since the plan was made.
             SourceChangedError: the file changed since the plan was made.
             StorageError: it could not be done; both sides hold what they held.
         """
-        steps: dict[Kind, Callable[[str], None]] = {
+        steps: dict[Kind, Callable[[str, Progress], Known]] = {
             Kind.UPLOAD: self._upload,
             Kind.DOWNLOAD: self._download,
             Kind.DELETE_REMOTE: self._delete_remote,
             Kind.DELETE_LOCAL: self._delete_local,
             Kind.KEEP_BOTH: self._keep_both,
             Kind.REMEMBER: self._remember,
-            Kind.FORGET: self._state.forget,
+            Kind.FORGET: lambda path, _: {path: None},
         }
         with translated(self._root / action.path):
-            steps[action.kind](action.path)
+            return steps[action.kind](action.path, progress)
 
-    def _upload(self, path: str) -> None:
+    def _upload(self, path: str, progress: Progress) -> Known:
         remote = self._remote.get(path)
-        if remote is not None and not self._provider.capabilities.versions:
-            self._fetch_to_trash(path, remote.etag)
-        self._send(path, IfMatch(remote.etag) if remote else IfAbsent())
+        if remote is not None:
+            self._keep_remote(path, remote.etag)
+        return self._send(path, IfMatch(remote.etag) if remote else IfAbsent(), progress)
 
-    def _send(self, path: str, condition: IfAbsent | IfMatch) -> None:
+    def _send(self, path: str, condition: IfAbsent | IfMatch, progress: Progress) -> Known:
         source = FileSource(self._target(path))
-        info = self._provider.put(self._prefix + path, source, condition=condition)
+        on_bytes = adding_up(progress, source.size)
+        info = self._provider.put(self._prefix + path, source, condition=condition, on_bytes=on_bytes)
         assert info.sha256 is not None
-        self._state.remember(path, BaseFile(Fingerprint.of(source.stat), info.sha256, info.etag))
+        fingerprint = Fingerprint.of(source.stat, looked_ns=source.looked_ns)
+        return {path: BaseFile(fingerprint, info.sha256, info.etag)}
 
-    def _download(self, path: str) -> None:
-        self._fetch(path, keep_as=self._trash / path)
+    def _download(self, path: str, progress: Progress) -> Known:
+        kept = self._trash.place(path)
+        return self._fetch(path, lambda: link_or_copy(self._target(path), kept, self._tmp), progress)
 
-    def _fetch(self, path: str, *, keep_as: Path) -> None:
-        """Put the remote content into the file's place, which is kept under another name."""
+    def _fetch(self, path: str, keep: Callable[[], object], progress: Progress) -> Known:
+        """Put the remote content into the file's place, whose own content is kept before."""
         target = self._target(path)
         arrived: list[Fingerprint] = []
 
         def keep_what_is_there(part: Path) -> None:
             self._look_again(path)
             if path in self._local:
-                link_or_copy(target, keep_as, self._tmp)
+                keep()
                 self._look_again(path, but_ctime=True)  # a copy takes its time, and a link changes the ctime
             # Of the part, not of the target after the move: that may be edited by then.
             arrived.append(Fingerprint.of(part.stat(), moved=True))
@@ -85,6 +93,7 @@ class Applier:
             self._prefix + path,
             target,
             if_match=self._remote[path].etag,
+            progress=progress,
             tmp=self._tmp,
             before_replace=keep_what_is_there,
         )
@@ -92,36 +101,45 @@ class Applier:
         # The move gave the file a new ctime. If more is new, somebody edited it since: that is for the next run.
         now = Fingerprint.of(target.lstat())
         seen = now if arrived[0].holds(now) else arrived[0]
-        self._state.remember(path, BaseFile(seen, info.sha256, info.etag))
+        return {path: BaseFile(seen, info.sha256, info.etag)}
 
-    def _delete_remote(self, path: str) -> None:
+    def _delete_remote(self, path: str, progress: Progress) -> Known:
         etag = self._remote[path].etag
-        if not self._provider.capabilities.versions:
-            self._fetch_to_trash(path, etag)
+        self._keep_remote(path, etag)
         self._provider.delete(self._prefix + path, condition=IfMatch(etag))
-        self._state.forget(path)
+        return {path: None}
 
-    def _delete_local(self, path: str) -> None:
-        (self._trash / path).parent.mkdir(parents=True, exist_ok=True)
+    def _delete_local(self, path: str, progress: Progress) -> Known:
+        target, kept = self._target(path), self._trash.place(path)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         self._look_again(path)
-        os.replace(self._target(path), self._trash / path)
-        self._state.forget(path)
+        os.replace(target, kept)
+        for folder in Path(path).parents[:-1]:
+            try:
+                (self._root / folder).rmdir()
+            except OSError:  # not empty
+                break
+        return {path: None}
 
-    def _keep_both(self, path: str) -> None:
-        copy = self._name_conflict_copy(path)
-        self._fetch(path, keep_as=self._target(copy))
-        self._send(copy, IfAbsent())
+    def _keep_both(self, path: str, progress: Progress) -> Known:
+        copies: list[str] = []
+        known = self._fetch(path, lambda: copies.append(self._keep_as_conflict(path)), progress)
+        return known | self._send(copies[0], IfAbsent(), progress)
 
-    def _remember(self, path: str) -> None:
+    def _remember(self, path: str, progress: Progress) -> Known:
         local = self._local[path]
         assert local.sha256 is not None
-        self._state.remember(path, BaseFile(local.fingerprint, local.sha256, self._remote[path].etag))
+        return {path: BaseFile(local.fingerprint, local.sha256, self._remote[path].etag)}
 
     def _target(self, path: str) -> Path:
-        """The file of a path, which may not lie behind a link that leads out of the folder."""
+        """The file of a path, which may not be a link, nor lie behind one that leads out of the folder."""
         target = self._root / check_component_id(path)
-        if not Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(self._root)):
-            raise LocalFileError(f'"{path}" lies behind a link that leads out of "{self._root}"; it was left alone.')
+        if target.is_symlink() or not Path(os.path.realpath(target.parent)).is_relative_to(
+            os.path.realpath(self._root)
+        ):
+            raise LocalFileError(
+                f'"{path}" is a link, or behind one that leads out of "{self._root}"; it was left alone.'
+            )
         return target
 
     def _look_again(self, path: str, *, but_ctime: bool = False) -> None:
@@ -135,21 +153,29 @@ class Applier:
         if seen != planned:
             raise SourceChangedError(f'"{path}" was changed here during the sync; the next run looks again.')
 
-    def _fetch_to_trash(self, path: str, etag: str) -> None:
-        """Keep content that the store, having no versions, would lose."""
-        download_file(self._provider, self._prefix + path, self._trash / path, if_match=etag, tmp=self._tmp)
+    def _keep_remote(self, path: str, etag: str) -> None:
+        """Keep content in the trash that a store without versions would lose."""
+        if not self._provider.capabilities.versions:
+            kept = self._trash.place(path)
+            download_file(self._provider, self._prefix + path, kept, if_match=etag, tmp=self._tmp)
 
-    def _name_conflict_copy(self, path: str) -> str:
-        """``arm (conflict, HOST, 2026-11-22 14-05).blend``, numbered if that is taken on either side."""
-        folder, _, name = path.rpartition("/")
-        stem, dot, suffix = name.rpartition(".")
-        if not stem:
-            stem, dot, suffix = name, "", ""
-        about = f"conflict, {socket.gethostname()}, {datetime.now():%Y-%m-%d %H-%M}"
+    def _keep_as_conflict(self, path: str) -> str:
+        """Keep the file as ``arm (conflict, HOST, 2026-11-22 14-05).blend``, numbered if that is taken on either side.
+
+        A long name is cut, for the whole to stay within what file systems and keys can hold.
+        """
+        folder, slash, name = path.rpartition("/")
+        stem, suffix = Path(name).stem, Path(name).suffix
+        about = f"conflict, {sanitize_filename(socket.gethostname())}, {datetime.now():%Y-%m-%d %H-%M}"
         number = 1
         while True:
-            counted = about if number == 1 else f"{about}, {number}"
-            copy = f"{folder}{'/' if folder else ''}{stem} ({counted}){dot}{suffix}"
-            if copy not in self._remote and not os.path.lexists(self._root / copy):
-                return check_component_id(copy)
+            ending = f" ({about}{f', {number}' if number > 1 else ''}){suffix}"
+            room = min(MAX_NAME_BYTES, MAX_KEY_BYTES - len((self._prefix + folder + slash).encode())) - len(
+                ending.encode()
+            )
+            copy = folder + slash + stem.encode()[:room].decode(errors="ignore") + ending
+            if copy not in self._remote:
+                with contextlib.suppress(FileExistsError):
+                    keep_as(self._target(path), self._target(copy), self._tmp)
+                    return copy
             number += 1

@@ -36,6 +36,10 @@ class SyncConfig:
     max_delete: float = 0.25
     """The share of the known files that one run may delete; more needs a person. Ten are always allowed."""
     dry_run: bool = False
+    trash_days: float = 30
+    """So long what a sync took away stays in the folder's trash."""
+    trash_size: int = 20_000_000_000
+    """Bytes that former runs may leave in the trash; the oldest go first."""
 
     def __post_init__(self) -> None:
         """Refuse what could only fail later."""
@@ -47,6 +51,8 @@ class SyncConfig:
             )
         if not 0 <= self.max_delete <= 1:
             raise ConfigError("max_delete is a share of the known files, from 0 to 1.")
+        if self.trash_days < 0 or self.trash_size < 0:
+            raise ConfigError("trash_days and trash_size cannot be below 0.")
         for name in ("file_patterns", "exclude_patterns"):
             if isinstance(getattr(self, name), str):
                 raise ConfigError(f'{name} has to be a list, such as ["*.blend"].')

@@ -27,6 +27,13 @@ class Kind(Enum):
     SKIP = "skip"
 
 
+DELETES = (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE)
+SILENT = (Kind.REMEMBER, Kind.FORGET)
+"""Of no interest to anybody: nothing changes on either side."""
+WAITING = (Kind.CONFLICT, Kind.SKIP)
+"""Nothing is done."""
+
+
 @dataclass(frozen=True)
 class Action:
     """One step of a plan."""
@@ -47,9 +54,9 @@ def make_plan(local: Local, remote: Remote, base: Base, config: SyncConfig) -> t
             actions.append(_allowed(action, path in local, path in remote, config))
     return tuple(
         sorted(
-            _without_twins(actions, local, remote),
+            _without_clashes(actions, local, remote),
             key=lambda each: (
-                each.kind not in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE),
+                each.kind not in DELETES,
                 -each.size,
                 each.path,
             ),
@@ -64,11 +71,7 @@ def refused_deletes(
 
     Content whose SHA-256 is in ``moved`` comes back under another name, so it does not count (rclone #8685).
     """
-    deletes = tuple(
-        each.path
-        for each in plan
-        if each.kind in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE) and base[each.path].sha256 not in moved
-    )
+    deletes = tuple(each.path for each in plan if each.kind in DELETES and base[each.path].sha256 not in moved)
     return deletes if len(deletes) > max(MIN_DELETES, config.max_delete * len(base)) else ()
 
 
@@ -138,7 +141,7 @@ def _allowed(action: Action, is_here: bool, is_there: bool, config: SyncConfig) 
         why = "only uploads are made"
     elif config.direction == "download" and action.kind in (Kind.UPLOAD, Kind.DELETE_REMOTE):
         why = "only downloads are made"
-    elif not config.delete_files and action.kind in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE):
+    elif not config.delete_files and action.kind in DELETES:
         why = "deletes are off"
     elif not config.overwrite and action.kind is Kind.KEEP_BOTH:
         return Action(Kind.CONFLICT, action.path, action.reason)
@@ -147,21 +150,30 @@ def _allowed(action: Action, is_here: bool, is_there: bool, config: SyncConfig) 
     return action if why is None else Action(Kind.SKIP, action.path, f"{action.reason}, but {why}")
 
 
-def _without_twins(actions: list[Action], local: Local, remote: Remote) -> list[Action]:
-    """Skip transfers whose path is, on Windows or macOS, the same as another one's that stays."""
-    deleted = {each.path for each in actions if each.kind in (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE)}
-    families = defaultdict(set)
+def _without_clashes(actions: list[Action], local: Local, remote: Remote) -> list[Action]:
+    """Leave transfers to a person whose path cannot be beside another one that stays.
+
+    On Windows and macOS two paths may be the same, and nowhere but in some stores can a file be a folder too.
+    """
+    deleted = {each.path for each in actions if each.kind in DELETES}
+    families: defaultdict[str, set[tuple[str, bool]]] = defaultdict(set)
     for path in local.keys() | remote.keys():
         if path not in deleted:
             for name in _with_folders(path):
-                families[fold(name)].add(name)
+                families[fold(name)].add((name, name == path))
 
     def checked(action: Action) -> Action:
-        twins = {twin for name in _with_folders(action.path) for twin in families[fold(name)] - {name}}
-        if not twins or action.kind not in (Kind.UPLOAD, Kind.DOWNLOAD, Kind.KEEP_BOTH):
+        if action.kind not in (Kind.UPLOAD, Kind.DOWNLOAD, Kind.KEEP_BOTH):
             return action
-        why = f'on Windows and macOS its path is the same as "{min(twins)}"; rename one'
-        return Action(Kind.CONFLICT, action.path, why)
+        for name in _with_folders(action.path):
+            for other, is_file in sorted(families[fold(name)]):
+                if other != name:
+                    why = f'on Windows and macOS its path is the same as "{other}"; rename one'
+                    return Action(Kind.CONFLICT, action.path, why)
+                if is_file != (name == action.path):
+                    why = f'"{name}" would be a file and a folder at once; rename one'
+                    return Action(Kind.CONFLICT, action.path, why)
+        return action
 
     return [checked(action) for action in actions]
 

@@ -12,6 +12,8 @@ class SyncResult:
 
     plan: tuple[Action, ...]
     dry_run: bool = False
+    refused_deletes: tuple[str, ...] = ()
+    """In a dry run: what would be deleted, were it not more than one run may."""
     done: list[Action] = field(default_factory=list)
     errors: dict[str, StorageError] = field(default_factory=dict)
     """By path; the others were done all the same."""
@@ -28,8 +30,8 @@ class SyncResult:
 
     @property
     def ok(self) -> bool:
-        """Whether everything that was planned is done and nothing waits for a person."""
-        return not self.errors and not self.conflicts
+        """Whether everything that was planned is done (in a dry run: would be) and nothing waits for a person."""
+        return not self.errors and not self.conflicts and not self.refused_deletes
 
     def get_summary_string(self) -> str:
         """Counts in one line, then a line for each problem."""
@@ -47,6 +49,11 @@ class SyncResult:
         ]
         head = ", ".join(counts) or "nothing to do"
         lines = [f"{'Would be done' if self.dry_run else 'Sync'}: {head}."]
+        if self.refused_deletes:
+            lines.append(
+                f"Refused: {len(self.refused_deletes)} files would be deleted, more than one sync may; a real run "
+                "would do nothing. If that is meant, raise max_delete for one run."
+            )
         lines += [f"Conflict: {each.path}: {each.reason}." for each in self.conflicts]
         lines += [f"Skipped: {each.path}: {each.reason}." for each in self.skipped]
         lines += [f"Failed: {path}: {error}" for path, error in self.errors.items()]

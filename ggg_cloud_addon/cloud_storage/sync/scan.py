@@ -3,8 +3,10 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +15,16 @@ from ..files import hash_file, is_link, is_part, translated
 from ..names import RESERVED_FOLDERS, SYSTEM_FOLDERS
 from ..providers.base import Provider, list_all
 from .config import SyncConfig
+
+TICK_NS = 50_000_000
+"""Two changes within one tick of a system's clock (4 to 16 ms) get the same time."""
+COARSE_TICK_NS = 2_000_000_000
+"""The same where the file system keeps whole seconds; FAT keeps every other one."""
+ENTRIES = 1000
+"""So many files and objects are seen between two calls of ``seen``."""
+
+Seen = Callable[[int], None]
+"""Called with the number of entries seen since the last call; what it raises (to cancel) ends the scan."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +39,25 @@ class Fingerprint:
     mtime_ns: int
     inode: int
     ctime_ns: int | None
+    settled: bool = field(default=True, compare=False)
+    """Whether the file had been left alone for a tick when it was looked at. Where not, an edit may have come after
+    the look and within the same tick, so the file is read again (Git: "racy git")."""
 
     @classmethod
-    def of(cls, stat: os.stat_result, *, moved: bool = False) -> "Fingerprint":
-        """The fingerprint of a file, or of one that is about to be moved into place."""
-        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino, None if moved else stat.st_ctime_ns)
+    def of(cls, stat: os.stat_result, *, looked_ns: int | None = None, moved: bool = False) -> "Fingerprint":
+        """The fingerprint of a file, or of one that is about to be moved into place.
+
+        Args:
+            looked_ns: when ``stat`` was taken, in nanoseconds since 1970; now if left out.
+        """
+        by_edits = stat.st_mtime_ns if moved or os.name == "nt" else stat.st_ctime_ns  # Windows: when it was made
+        age = (looked_ns or time.time_ns()) - by_edits
+        settled = age > (TICK_NS if by_edits % 1_000_000_000 else COARSE_TICK_NS)
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino, None if moved else stat.st_ctime_ns, settled)
 
     def holds(self, seen: "Fingerprint") -> bool:
         """Whether the file that is ``seen`` now still is the one that was remembered."""
-        return seen == (self if self.ctime_ns is not None else replace(self, ctime_ns=seen.ctime_ns))
+        return self.settled and seen == (self if self.ctime_ns is not None else replace(self, ctime_ns=seen.ctime_ns))
 
 
 @dataclass(frozen=True)
@@ -72,7 +94,7 @@ Remote = dict[str, RemoteFile]
 Base = dict[str, BaseFile]
 
 
-def scan_local(config: SyncConfig, base: Base) -> Local:
+def scan_local(config: SyncConfig, base: Base, seen: Seen) -> Local:
     """The folder's files by relative path with ``/``; links are not followed.
 
     A file is hashed only if it was in the last sync and its fingerprint does not hold any more.
@@ -86,7 +108,9 @@ def scan_local(config: SyncConfig, base: Base) -> Local:
     if not root.exists():  # a dry run made before the first run
         return found
     with translated(root):
-        for path, stat in _walk(root, ""):
+        for number, (path, stat) in enumerate(_walk(root, ""), 1):
+            if number % ENTRIES == 0:
+                seen(ENTRIES)
             if stat is None:
                 if any(f"{known}/".startswith(f"{path}/") for known in base):
                     raise LocalFileError(
@@ -121,55 +145,72 @@ def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result | None]
                     yield path, os.lstat(entry.path)  # entry.stat() knows no inode on Windows
 
 
-def scan_remote(provider: Provider, prefix: str, config: SyncConfig) -> Remote:
+def scan_remote(provider: Provider, prefix: str, config: SyncConfig, seen: Seen) -> Remote:
     """The store's objects by component ID, from one listing.
 
     Raises:
         StorageError: a page of the listing failed; half a listing is none.
     """
-    return {
-        path: RemoteFile(info.etag, info.size, info.modified)
-        for info in list_all(provider, prefix)
-        if config.takes(path := info.key.removeprefix(prefix))
-    }
+    found: Remote = {}
+    for number, info in enumerate(list_all(provider, prefix), 1):
+        if number % ENTRIES == 0:
+            seen(ENTRIES)
+        if config.takes(path := info.key.removeprefix(prefix)):
+            found[path] = RemoteFile(info.etag, info.size, info.modified)
+    return found
 
 
-def compare_contents(local: Local, remote: Remote, base: Base, provider: Provider, prefix: str, root: Path) -> None:
-    """Fill in the SHA-256 of both sides where both hold something new of one size, for the plan to compare."""
-    for path in local.keys() & remote.keys():
-        here, there, known = local[path], remote[path], base.get(path)
-        news_here = known is None or here.sha256 != known.sha256
-        news_there = known is None or there.etag != known.etag
-        if news_here and news_there and here.fingerprint.size == there.size:
-            local[path] = replace(here, sha256=_local_sha256(root / path))
-            remote[path] = replace(there, sha256=_remote_sha256(provider, prefix + path, there.etag))
+class Comparer:
+    """Takes the SHA-256 of files and objects, several at once, where a decision hangs on it."""
 
+    def __init__(self, provider: Provider, prefix: str, root: Path, pool: Executor) -> None:
+        """``pool`` does the reading."""
+        self._provider = provider
+        self._prefix = prefix
+        self._root = root
+        self._pool = pool
 
-def hash_arriving(
-    paths: set[str], local: Local, remote: Remote, provider: Provider, prefix: str, root: Path
-) -> frozenset[str]:
-    """The SHA-256 of what is new on either side: to tell a rename from a delete."""
-    hashes = {_local_sha256(root / path) for path in paths & local.keys()}
-    hashes |= {_remote_sha256(provider, prefix + path, remote[path].etag) for path in paths & remote.keys()}
-    return frozenset(each for each in hashes if each is not None)
+    def fill_in(self, local: Local, remote: Remote, base: Base) -> None:
+        """Fill in the SHA-256 of both sides where both hold something new of one size, for the plan to compare."""
+        unsure = []
+        for path in local.keys() & remote.keys():
+            here, there, known = local[path], remote[path], base.get(path)
+            news_here = known is None or here.sha256 != known.sha256
+            news_there = known is None or there.etag != known.etag
+            if news_here and news_there and here.fingerprint.size == there.size:
+                unsure.append(path)
+        here_too = self._pool.map(self._local_sha256, unsure)
+        there_too = self._pool.map(self._remote_sha256, unsure, [remote[path].etag for path in unsure])
+        for path, mine, theirs in zip(unsure, here_too, there_too, strict=True):
+            local[path] = replace(local[path], sha256=mine)
+            remote[path] = replace(remote[path], sha256=theirs)
 
+    def arriving(self, paths: set[str], local: Local, remote: Remote) -> frozenset[str]:
+        """The SHA-256 of what is new on either side: to tell a rename from a delete."""
+        there = sorted(paths & remote.keys())
+        hashes = {
+            *self._pool.map(self._local_sha256, paths & local.keys()),
+            *self._pool.map(self._remote_sha256, there, [remote[path].etag for path in there]),
+        }
+        return frozenset(each for each in hashes if each is not None)
 
-def _local_sha256(path: Path) -> str | None:
-    """``None`` if it is gone by now."""
-    with translated(path), contextlib.suppress(FileNotFoundError):
-        return hash_file(path)
-    return None
+    def _local_sha256(self, path: str) -> str | None:
+        """``None`` if it is gone by now."""
+        target = self._root / path
+        with translated(target), contextlib.suppress(FileNotFoundError):
+            return hash_file(target)
+        return None
 
-
-def _remote_sha256(provider: Provider, key: str, etag: str) -> str | None:
-    """``None`` if it is gone or another one by now."""
-    with contextlib.suppress(ObjectNotFoundError, PreconditionFailedError):
-        info = provider.head(key)
-        if info.etag == etag and info.sha256 is not None:
-            return info.sha256
-        digest = hashlib.sha256()  # another tool put it there: its bytes have to be read once
-        with provider.get(key, if_match=etag) as download:
-            for chunk in download:
-                digest.update(chunk)
-        return digest.hexdigest()
-    return None
+    def _remote_sha256(self, path: str, etag: str) -> str | None:
+        """``None`` if it is gone or another one by now."""
+        key = self._prefix + path
+        with contextlib.suppress(ObjectNotFoundError, PreconditionFailedError):
+            info = self._provider.head(key)
+            if info.etag == etag and info.sha256 is not None:
+                return info.sha256
+            digest = hashlib.sha256()  # another tool put it there: its bytes have to be read once
+            with self._provider.get(key, if_match=etag) as download:
+                for chunk in download:
+                    digest.update(chunk)
+            return digest.hexdigest()
+        return None

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,11 +21,12 @@ log = logging.getLogger(__name__)
 
 TMP_FOLDER = f"{STATE_FOLDER}/tmp"
 """Where downloads arrive; each sync sweeps what a killed one left there."""
-SCHEMA = 1
+DATABASE = "state.db"
+SCHEMA = 2
 """Written into the database; another one's state counts as lost."""
-
-
-COLUMNS = ("path", "size", "mtime_ns", "inode", "ctime_ns", "sha256", "etag")
+COMMIT_SECONDS = 1
+"""At least so often what was done is saved; what a killed run did after that is found out anew."""
+COLUMNS = ("path", "size", "mtime_ns", "inode", "ctime_ns", "settled", "sha256", "etag")
 
 
 class State:
@@ -37,30 +39,36 @@ class State:
     def __init__(self, database: sqlite3.Connection) -> None:
         """Use :func:`open_state`."""
         self._database = database
+        self._committed = time.monotonic()
 
     def load(self) -> Base:
         """Every path of the last sync."""
         rows = self._database.execute("SELECT * FROM files")
-        return {row[0]: BaseFile(Fingerprint(*row[1:5]), row[5], row[6]) for row in rows}
+        return {path: BaseFile(Fingerprint(*seen), sha256, etag) for path, *seen, sha256, etag in rows}
 
-    def remember(self, path: str, file: BaseFile) -> None:
-        """Both sides hold this content now."""
-        seen = file.fingerprint
-        self._database.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (path, seen.size, seen.mtime_ns, seen.inode, seen.ctime_ns, file.sha256, file.etag),
-        )
-
-    def forget(self, path: str) -> None:
-        """Neither side holds it any more."""
-        self._database.execute("DELETE FROM files WHERE path = ?", (path,))
+    def remember(self, path: str, file: BaseFile | None) -> None:
+        """Both sides hold this content now, or neither holds any."""
+        if file is None:
+            self._database.execute("DELETE FROM files WHERE path = ?", (path,))
+        else:
+            seen = file.fingerprint
+            self._database.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (path, seen.size, seen.mtime_ns, seen.inode, seen.ctime_ns, seen.settled, file.sha256, file.etag),
+            )
+        if time.monotonic() - self._committed > COMMIT_SECONDS:
+            self._database.commit()
+            self._committed = time.monotonic()
 
 
 @contextlib.contextmanager
-def open_state(local_dir: Path, store: str, *, read_only: bool = False) -> Iterator[State]:
+def open_state(local_dir: Path, store: str, location: str, *, read_only: bool = False) -> Iterator[State]:
     """The state of a folder with a store, held against any other sync of it; saved at the end, also after an error.
 
-    With ``read_only`` it is a copy, which nothing is saved of and nobody is kept from.
+    Args:
+        store: tells the store from every other one, also from another one in its place.
+        location: where the store is.
+        read_only: it is a copy, which nothing is saved of and nobody is kept from.
 
     Raises:
         LocalFileError: another sync of this folder runs, or the folder cannot be written.
@@ -68,9 +76,9 @@ def open_state(local_dir: Path, store: str, *, read_only: bool = False) -> Itera
     folder = local_dir / STATE_FOLDER
     if read_only:
         with tempfile.TemporaryDirectory(prefix="ggg_cloud_") as copy, translated(folder):
-            for path in folder.glob("state.db*"):
+            for path in folder.glob(f"{DATABASE}*"):
                 shutil.copy(path, copy)
-            with contextlib.closing(_open_database(Path(copy, "state.db"), store)) as database:
+            with contextlib.closing(_open_database(Path(copy, DATABASE), store, location)) as database:
                 yield State(database)
         return
     with translated(folder):
@@ -84,7 +92,7 @@ def open_state(local_dir: Path, store: str, *, read_only: bool = False) -> Itera
         with translated(folder):
             (local_dir / TMP_FOLDER).mkdir(exist_ok=True)
             sweep_parts(local_dir / TMP_FOLDER)
-        with contextlib.closing(_open_database(folder / "state.db", store)) as database:
+        with contextlib.closing(_open_database(folder / DATABASE, store, location)) as database:
             try:
                 yield State(database)
             finally:
@@ -95,30 +103,46 @@ def open_state(local_dir: Path, store: str, *, read_only: bool = False) -> Itera
         lock.release()
 
 
-def _open_database(path: Path, store: str) -> sqlite3.Connection:
+def last_location(local_dir: Path) -> str | None:
+    """Where the store is that the folder was last synced with, if that is known."""
+    path = local_dir / STATE_FOLDER / DATABASE
     try:
-        return _prepared(sqlite3.connect(path), store)
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            (location,) = database.execute("SELECT location FROM about WHERE schema = ?", (SCHEMA,)).fetchone()
+    except (sqlite3.Error, TypeError):  # none, torn, or of another version of GGG Cloud
+        return None
+    return str(location)
+
+
+def _open_database(path: Path, store: str, location: str) -> sqlite3.Connection:
+    try:
+        return _prepared(sqlite3.connect(path), store, location)
     except sqlite3.OperationalError:  # locked, or the disk: it may be good all the same
         raise
     except sqlite3.DatabaseError:
         log.warning("The sync state %s cannot be read; this is a first sync again", path, exc_info=True)
         os.replace(path, path.with_suffix(".damaged"))
-        return _prepared(sqlite3.connect(path), store)
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # which SQLite would play back into the new one
+        return _prepared(sqlite3.connect(path), store, location)
 
 
-def _prepared(database: sqlite3.Connection, store: str) -> sqlite3.Connection:
+def _prepared(database: sqlite3.Connection, store: str, location: str) -> sqlite3.Connection:
     try:
         if database.execute("PRAGMA integrity_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("the integrity check failed")
-        database.execute("CREATE TABLE IF NOT EXISTS about (schema INTEGER, store TEXT)")
-        if database.execute("SELECT * FROM about").fetchall() != [(SCHEMA, store)]:
-            log.info("A first sync with the store %s", store)
-            database.execute("DELETE FROM about")
-            database.execute("DROP TABLE IF EXISTS files")
-            database.execute("INSERT INTO about VALUES (?, ?)", (SCHEMA, store))
+        database.execute("CREATE TABLE IF NOT EXISTS about (schema INTEGER, store TEXT, location TEXT)")
+        about = (SCHEMA, store, location)
+        found = database.execute("SELECT * FROM about").fetchall()
+        if found != [about]:
+            if [each[:2] for each in found] != [about[:2]]:
+                log.info("A first sync with the store %s", store)
+                database.execute("DROP TABLE IF EXISTS files")
+            database.execute("DROP TABLE about")
+            database.execute("CREATE TABLE about (schema INTEGER, store TEXT, location TEXT)")
+            database.execute("INSERT INTO about VALUES (?, ?, ?)", about)
         database.execute(
             "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER,"
-            " inode INTEGER, ctime_ns INTEGER, sha256 TEXT, etag TEXT) WITHOUT ROWID"
+            " inode INTEGER, ctime_ns INTEGER, settled INTEGER, sha256 TEXT, etag TEXT) WITHOUT ROWID"
         )
         if [row[1] for row in database.execute("PRAGMA table_info(files)")] != list(COLUMNS):
             raise sqlite3.DatabaseError("it has other columns")

@@ -2,20 +2,24 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import LocalFileError, MassDeleteError, StorageError, StoreUnavailableError
+from ..errors import LocalFileError, MassDeleteError, StoreUnavailableError
 from ..files import translated
-from ..names import STORE_FOLDER
+from ..names import STATE_FOLDER, STORE_FOLDER
 from ..providers.base import Provider
 from .apply import Applier
 from .config import SyncConfig
-from .plan import Kind, make_plan, refused_deletes
+from .events import Looked, OnEvent, Planned
+from .plan import DELETES, WAITING, Action, Kind, make_plan, refused_deletes
 from .result import SyncResult
-from .scan import compare_contents, hash_arriving, scan_local, scan_remote
-from .state import open_state
+from .runner import Runner
+from .scan import Base, Comparer, Local, Remote, scan_local, scan_remote
+from .state import DATABASE, last_location, open_state
+from .trash import Trash
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,10 @@ class Storage(Protocol):
     def key_prefix(self) -> str:
         """All keys begin with it."""
 
+    @property
+    def max_concurrency(self) -> int:
+        """How many transfers run side by side."""
+
 
 class StorageSynchronizer:
     """Keeps a folder and a store the same."""
@@ -39,74 +47,114 @@ class StorageSynchronizer:
         """Nothing is read or written yet."""
         self._provider = manager.provider
         self._prefix = manager.key_prefix
+        self._jobs = manager.max_concurrency
         self._config = config
+        self._root = Path(config.local_dir)
 
-    def synchronize(self, progress_callback: Callable[[str], None] | None = None) -> SyncResult:
+    def synchronize(
+        self, progress_callback: Callable[[str], object] | None = None, *, on_event: OnEvent | None = None
+    ) -> SyncResult:
         """Scan both sides, plan, and carry the plan out. What fails for one path does not stop the others.
+
+        Both callbacks are called in this thread, and stop the sync with a CancelledError that they raise.
 
         Args:
             progress_callback: called with a line for each step.
+            on_event: called with what happens, for a program to show.
 
         Raises:
+            CancelledError: it was stopped; what was done stays done, and the next run goes on.
             MassDeleteError: the plan deletes more than ``max_delete`` allows; nothing was done.
             LocalFileError: the folder cannot be read, or another sync of it runs.
             StorageError: the store cannot be listed; nothing was done.
         """
         say = progress_callback or (lambda message: None)
-        root = Path(self._config.local_dir)
+        tell = on_event or (lambda event: None)
+        self._get_ready()
+        location, identity = self._provider.location, self._provider.identity
+        with (
+            open_state(self._root, f"{identity} {self._prefix}", location, read_only=self._config.dry_run) as state,
+            ThreadPoolExecutor(self._jobs) as pool,
+        ):
+            say(f"Looking at {self._root} and {location}")
+            known = state.load()
+            if not known:
+                for sentence in self._provider.capabilities.missing_promises(location):
+                    say(sentence)
+            base = {path: file for path, file in known.items() if self._config.takes(path)}
+            comparer = Comparer(self._provider, self._prefix, self._root, pool)
+            local, remote = self._look(base, identity, tell)
+            for path in local.keys() & base.keys():
+                found, was = local[path], base[path]
+                if found.sha256 == was.sha256 and not was.fingerprint.holds(found.fingerprint):
+                    state.remember(path, replace(was, fingerprint=found.fingerprint))
+            comparer.fill_in(local, remote, base)
+            plan = make_plan(local, remote, base, self._config)
+            tell(Planned(plan))
+            refused = self._refused(plan, local, remote, base, comparer)
+            result = SyncResult(plan, dry_run=self._config.dry_run, refused_deletes=refused)
+            if self._config.dry_run:
+                return result
+            if refused:
+                raise _mass_delete(refused, len(base))
+            trash = Trash(self._root)
+            applier = Applier(self._provider, self._prefix, self._root, local, remote, trash)
+            runner = Runner(applier, pool, self._jobs, state, result, say, tell)
+            runner.run([each for each in plan if each.kind in DELETES])  # their places may be taken by what arrives
+            runner.run([each for each in plan if each.kind not in (*DELETES, *WAITING)])
+            if result.done:
+                trash.empty(self._config.trash_days, self._config.trash_size)
+        log.info("Synced %s: %s", self._root, result.get_summary_string())
+        return result
+
+    def _get_ready(self) -> None:
+        """Refuse what cannot be synced, and make the folder and the store."""
+        root = self._root
         if root.exists() and not root.is_dir():
             raise LocalFileError(f'"{root}" is a file; name the folder to sync.')
         if any((folder / STORE_FOLDER).exists() for folder in (root.absolute(), *root.absolute().parents)):
             raise LocalFileError(f'"{root}" lies in a plain-folder store itself; choose another folder to sync.')
+        if not self._provider.identity and last_location(root) == self._provider.location:
+            raise StoreUnavailableError(
+                f'The store that "{root}" was synced with is not in the {self._provider.location} any more; connect '
+                f'its drive, or if a new store is to begin there, delete "{root / STATE_FOLDER / DATABASE}".'
+            )
         if not self._config.dry_run:
             self._provider.check()
             with translated(root):
                 root.mkdir(parents=True, exist_ok=True)
-        identity = self._provider.identity
-        with open_state(root, f"{identity} {self._prefix}", read_only=self._config.dry_run) as state:
-            say(f"Looking at {root} and {self._provider.location}")
-            known = state.load()
-            if not known:
-                for sentence in self._provider.capabilities.missing_promises(self._provider.location):
-                    say(sentence)
-            base = {path: file for path, file in known.items() if self._config.takes(path)}
-            remote = scan_remote(self._provider, self._prefix, self._config)
-            if self._provider.identity != identity:  # a drive that went away looks like an empty store
-                raise StoreUnavailableError(
-                    f"{self._provider.location} went away while it was listed; nothing was done. Connect it again."
-                )
-            local = scan_local(self._config, base)
-            for path in local.keys() & base.keys():
-                if local[path].sha256 == base[path].sha256 and local[path].fingerprint != base[path].fingerprint:
-                    state.remember(path, replace(base[path], fingerprint=local[path].fingerprint))
-            compare_contents(local, remote, base, self._provider, self._prefix, root)
-            plan = make_plan(local, remote, base, self._config)
-            result = SyncResult(plan, dry_run=self._config.dry_run)
-            if self._config.dry_run:
-                return result
-            refused = refused_deletes(plan, base, self._config)
-            if refused:
-                arriving = {each.path for each in plan if each.kind in (Kind.UPLOAD, Kind.DOWNLOAD)} - base.keys()
-                moved = hash_arriving(arriving, local, remote, self._provider, self._prefix, root)
-                refused = refused_deletes(plan, base, self._config, moved)
-            if refused:
-                shown = ", ".join(refused[:SHOWN_DELETES]) + (", ..." if len(refused) > SHOWN_DELETES else "")
-                raise MassDeleteError(
-                    f"{len(refused)} of {len(base)} files would be deleted ({shown}), more than one sync may; "
-                    "nothing was done. If that is meant, raise max_delete for one run."
-                )
-            applier = Applier(self._provider, self._prefix, root, local, remote, state)
-            for action in plan:
-                if action.kind in (Kind.SKIP, Kind.CONFLICT):
-                    continue
-                if action.kind not in (Kind.REMEMBER, Kind.FORGET):
-                    say(f"{action.kind.value}: {action.path} ({action.reason})")
-                try:
-                    applier.apply(action)
-                except StorageError as error:
-                    log.exception("Sync of %s failed", action.path)
-                    result.errors[action.path] = error
-                else:
-                    result.done.append(action)
-        log.info("Synced %s: %s", root, result.get_summary_string())
-        return result
+
+    def _look(self, base: Base, identity: str, tell: OnEvent) -> tuple[Local, Remote]:
+        entries = 0
+
+        def seen(count: int) -> None:
+            nonlocal entries
+            entries += count
+            tell(Looked(entries))
+
+        remote = scan_remote(self._provider, self._prefix, self._config, seen)
+        if self._provider.identity != identity:  # a drive that went away looks like an empty store
+            raise StoreUnavailableError(
+                f"{self._provider.location} went away while it was listed; nothing was done. Connect it again."
+            )
+        return scan_local(self._config, base, seen), remote
+
+    def _refused(
+        self, plan: tuple[Action, ...], local: Local, remote: Remote, base: Base, comparer: Comparer
+    ) -> tuple[str, ...]:
+        """The deletes of the plan if they are too many; renames, which need hashes, are told apart only then."""
+        if not refused_deletes(plan, base, self._config):
+            return ()
+        arriving = {each.path for each in plan if each.kind in (Kind.UPLOAD, Kind.DOWNLOAD)} - base.keys()
+        moved = comparer.arriving(arriving, local, remote)
+        return refused_deletes(plan, base, self._config, moved)
+
+
+def _mass_delete(paths: tuple[str, ...], known: int) -> MassDeleteError:
+    shown = ", ".join(paths[:SHOWN_DELETES]) + (", ..." if len(paths) > SHOWN_DELETES else "")
+    error = MassDeleteError(
+        f"{len(paths)} of {known} files would be deleted ({shown}), more than one sync may; "
+        "nothing was done. If that is meant, raise max_delete for one run."
+    )
+    error.paths = paths
+    return error

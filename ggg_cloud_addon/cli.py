@@ -24,16 +24,25 @@ from tqdm import tqdm
 from . import cloud_storage, headless
 from .blender.scene import LINKED_FOLDER, SceneError
 from .cli_parser import UsageError, make_parser
-from .cloud_storage import BatchResult, CloudStorageConfig, CloudStorageManager, ComponentInfo, StorageError
+from .cli_sync import NEEDS_A_PERSON, as_document, as_table, exit_code, run_sync
+from .cloud_storage import (
+    BatchResult,
+    CloudStorageConfig,
+    CloudStorageManager,
+    ComponentInfo,
+    StorageError,
+    StorageSynchronizer,
+    SyncConfig,
+)
 from .cloud_storage.check import check_storage
-from .cloud_storage.errors import ConfigError, InvalidIdError, StoreUnavailableError
+from .cloud_storage.errors import ConfigError, InvalidIdError, MassDeleteError, StoreUnavailableError
 from .cloud_storage.log import default_log_folder, start_log
 from .cloud_storage.transfers import Progress
 
 log = logging.getLogger(f"{cloud_storage.__name__}.cli")  # below the one that start_log writes down
 
-Answer = tuple[Any, bool]
-"""What ``--json`` prints, and whether something failed."""
+Answer = tuple[Any, int]
+"""What ``--json`` prints, and the exit code."""
 
 MARKS = {True: "ok", None: "--", False: "!!"}
 
@@ -66,9 +75,12 @@ def _run(arguments: Sequence[str], offline: str | None) -> int:
     try:
         make_parser().parse_args(arguments, args)
         _start_log()
-        answer, failed = VERBS[args.verb](args)
+        answer, code = VERBS[args.verb](args)
     except SystemExit as stop:  # --help and --version; in Blender nothing may exit
         return int(stop.code or 0)
+    except MassDeleteError as error:
+        log.error("Refused: %s", error)
+        return _fail(args, str(error), NEEDS_A_PERSON, refused_deletes=error.paths)
     except (StorageError, SceneError, UsageError) as error:
         log.error("Failed: %s", error, exc_info=error)
         return _fail(args, str(error), 2 if isinstance(error, ConfigError | InvalidIdError | UsageError) else 1)
@@ -81,7 +93,7 @@ def _run(arguments: Sequence[str], offline: str | None) -> int:
         return _fail(args, "Stopped; nothing half-done was left behind.", 1)
     if args.json:
         print(json.dumps(answer, indent=2, default=_as_json))
-    return 1 if failed else 0
+    return int(code)
 
 
 def _start_log() -> None:
@@ -248,6 +260,26 @@ def _restore(args: argparse.Namespace) -> Answer:
     return asdict(info), False
 
 
+def _sync(args: argparse.Namespace) -> Answer:
+    given = {
+        "direction": args.direction,
+        "delete_files": args.delete,
+        "overwrite": not args.no_overwrite,
+        "file_patterns": args.include,
+        "exclude_patterns": args.exclude,
+        "conflict": args.conflict,
+        "max_delete": args.max_delete,
+        "dry_run": args.dry_run,
+    }
+    config = SyncConfig(local_dir=args.folder, **{k: v for k, v in given.items() if v is not None})
+    synchronizer = StorageSynchronizer(_manager(args), config)
+    result = run_sync(synchronizer, lambda text: _say(args, text), watched=_is_watched(args))
+    if args.dry_run and (table := as_table(result.plan)):
+        _say(args, table)
+    _say(args, result.get_summary_string())
+    return as_document(result), exit_code(result)
+
+
 def _share(args: argparse.Namespace) -> Answer:
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=args.hours)
     link = _manager(args).share_link(args.id, args.hours * 3600, version_id=args.version_id)
@@ -295,9 +327,10 @@ def _shown_time(time: datetime) -> str:
 @contextlib.contextmanager
 def _bar(args: argparse.Namespace, name: str) -> Iterator[Progress]:
     """A progress bar on stderr while a person watches."""
-    watched = sys.stderr.isatty() and not args.json
     columns, rows = shutil.get_terminal_size()  # where a terminal does not know, tqdm itself would show nothing
-    with tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=not watched, ncols=columns, nrows=rows) as bar:
+    with tqdm(
+        desc=name, unit="B", unit_scale=True, leave=False, disable=not _is_watched(args), ncols=columns, nrows=rows
+    ) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
@@ -306,9 +339,14 @@ def _bar(args: argparse.Namespace, name: str) -> Iterator[Progress]:
         yield progress
 
 
-def _fail(args: argparse.Namespace, sentence: str, code: int) -> int:
+def _is_watched(args: argparse.Namespace) -> bool:
+    """Whether a person looks at the terminal."""
+    return sys.stderr.isatty() and not args.json
+
+
+def _fail(args: argparse.Namespace, sentence: str, code: int, **more: Any) -> int:
     if args.json:
-        print(json.dumps({"error": sentence}))
+        print(json.dumps({"error": sentence} | more))
     print(sentence, file=sys.stderr)
     return code
 
@@ -326,6 +364,7 @@ VERBS: Mapping[str, Callable[[argparse.Namespace], Answer]] = {
     "delete": _delete,
     "versions": _versions,
     "restore": _restore,
+    "sync": _sync,
     "share": _share,
     "check": _check,
 }

@@ -4,6 +4,7 @@ import argparse
 from typing import NoReturn
 
 from . import __version__
+from .cloud_storage.sync.config import CONFLICT_POLICIES, DIRECTIONS
 
 YEAR = 366 * 24
 """Hours."""
@@ -78,6 +79,18 @@ def make_parser() -> argparse.ArgumentParser:
     restore = verb("restore", "Make an older version the current one.")
     restore.add_argument("id", metavar="ID")
     restore.add_argument("version_id", metavar="VERSION")
+    sync = verb("sync", "Make a folder and the storage the same, both ways, and lose nothing.")
+    sync.add_argument("folder", type=_path, metavar="FOLDER")
+    sync.add_argument("--dry-run", action="store_true", help="only tell what would be done")
+    sync.add_argument("--direction", choices=DIRECTIONS, help="else both")
+    sync.add_argument("--delete", action="store_true", help="what was deleted on one side is deleted on the other")
+    sync.add_argument("--max-delete", type=float, metavar="SHARE", help="so much may one run delete; else 0.25")
+    sync.add_argument("--no-overwrite", action="store_true", help="replace nothing, only add")
+    sync.add_argument("--conflict", choices=CONFLICT_POLICIES, help="when both sides changed a file; else keep_both")
+    sync.add_argument(
+        "--include", action="append", metavar="PATTERN", help='such as "*.blend"; again for more; else all models'
+    )
+    sync.add_argument("--exclude", action="append", metavar="PATTERN", help='such as "wip/*"; again for more')
     share = verb("share", "Print a link by which anybody can fetch a component for some time; a cloud has such.")
     share.add_argument("id", metavar="ID")
     share.add_argument("--hours", type=_hours, default=24, metavar="N", help="how long it lasts; else 24")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -100,6 +101,20 @@ class Shell:
             **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
         )
         return Answer(done.returncode, done.stdout or "", done.stderr or "")
+
+    def watch(self, *arguments: str | Path) -> tuple[Answer, bytes]:
+        """Run the command with a terminal for its stderr; the answer, and what was shown there."""
+        terminal, other_end = pty.openpty()
+        answer = self.run(*arguments, stderr=other_end)
+        os.close(other_end)
+        shown = b""
+        try:
+            while read := os.read(terminal, 4096):
+                shown += read
+        except OSError:  # Linux says so at the end of a terminal
+            pass
+        os.close(terminal)
+        return answer, shown
 
     def run_each(self, *lines: Sequence[str], root: bool = True, nobody: bool = False, **options: Any) -> list[Answer]:
         """Run several commands one after the other in one process, which saves the time of the others' starts.

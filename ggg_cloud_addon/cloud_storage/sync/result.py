@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from ..errors import StorageError
 from .plan import Action, Kind
 
+ALLOW_DELETES = "If that is meant, allow it for one run by max_delete=1 (on the command line: --max-delete 1)."
+"""What a person can do about a refused mass delete."""
+
 
 @dataclass
 class SyncResult:
@@ -52,10 +55,10 @@ class SyncResult:
         if self.refused_deletes:
             lines.append(
                 f"Refused: {len(self.refused_deletes)} files would be deleted, more than one sync may; a real run "
-                "would do nothing. If that is meant, raise max_delete for one run."
+                f"would do nothing. {ALLOW_DELETES}"
             )
         lines += [f"Conflict: {each.path}: {each.reason}." for each in self.conflicts]
-        lines += [f"Skipped: {each.path}: {each.reason}." for each in self.skipped]
+        lines += [f"Skipped: {each.path}: {each.reason.rstrip('.')}." for each in self.skipped]
         lines += [f"Failed: {path}: {error}" for path, error in self.errors.items()]
         # A file name on Linux may hold bytes that are no text, which could not be printed.
         return "\n".join(lines).encode(errors="replace").decode()

@@ -15,7 +15,7 @@ from .apply import Applier
 from .config import SyncConfig
 from .events import Looked, OnEvent, Planned
 from .plan import DELETES, WAITING, Action, Kind, make_plan, refused_deletes
-from .result import SyncResult
+from .result import ALLOW_DELETES, SyncResult
 from .runner import Runner
 from .scan import Base, Comparer, Local, Remote, scan_local, scan_remote
 from .state import DATABASE, last_location, open_state
@@ -154,7 +154,7 @@ def _mass_delete(paths: tuple[str, ...], known: int) -> MassDeleteError:
     shown = ", ".join(paths[:SHOWN_DELETES]) + (", ..." if len(paths) > SHOWN_DELETES else "")
     error = MassDeleteError(
         f"{len(paths)} of {known} files would be deleted ({shown}), more than one sync may; "
-        "nothing was done. If that is meant, raise max_delete for one run."
+        f"nothing was done. {ALLOW_DELETES}"
     )
     error.paths = paths
     return error

@@ -1,0 +1,112 @@
+"""What the command shows of a sync: a bar for a person who watches, lines for everybody else, a table of a plan."""
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from tabulate import tabulate
+from tqdm import tqdm
+
+from .cloud_storage import StorageSynchronizer, SyncResult
+from .cloud_storage.sync.events import Began, Ended, Looked, Moved, Planned, SyncEvent
+from .cloud_storage.sync.plan import SILENT, WAITING, Action
+
+FAILED = 1
+NEEDS_A_PERSON = 3
+NAME_WIDTH = 30
+"""Columns for the name of a file."""
+
+
+def run_sync(synchronizer: StorageSynchronizer, say: Callable[[str], object], *, watched: bool) -> SyncResult:
+    """Run it with a bar on stderr if a person watches, and else with a line for each step.
+
+    Raises:
+        StorageError: as :meth:`StorageSynchronizer.synchronize`.
+    """
+    if not watched:
+        return synchronizer.synchronize(say)
+    with contextlib.closing(_Screen()) as screen:
+        return synchronizer.synchronize(on_event=screen.show)
+
+
+class _Screen:
+    """A bar that counts files while the sync looks, and then bytes, with the file before it that began first."""
+
+    def __init__(self) -> None:
+        self._bar = self._new_bar(desc="Looking", unit=" files")
+        self._moved: dict[Action, int] = {}
+        """Bytes, of the actions that run."""
+        self._left = 0
+
+    def show(self, event: SyncEvent) -> None:
+        """Bring the bar up to date."""
+        if isinstance(event, Looked):
+            self._bar.update(event.entries - self._bar.n)
+        elif isinstance(event, Planned):
+            self._bar.close()
+            actions = [each for each in event.plan if each.kind not in WAITING]
+            self._left = len(actions)
+            self._bar = self._new_bar(total=sum(each.size for each in actions), unit="B", unit_scale=True)
+        elif isinstance(event, Began):
+            self._moved[event.action] = 0
+        elif isinstance(event, Moved):
+            self._move(event.action, event.done)
+        elif isinstance(event, Ended):
+            self._move(event.action, event.action.size)
+            del self._moved[event.action]
+            self._left -= 1
+            self._bar.set_postfix_str(f"{self._left:,} left", refresh=False)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        self._bar.close()
+
+    def _move(self, action: Action, done: int) -> None:
+        name = next(iter(self._moved)).path.rpartition("/")[2]
+        self._bar.set_description(name if len(name) <= NAME_WIDTH else f"...{name[3 - NAME_WIDTH :]}", refresh=False)
+        self._bar.update(done - self._moved[action])
+        self._moved[action] = done
+
+    @staticmethod
+    def _new_bar(**options: Any) -> "tqdm[Any]":
+        columns, rows = shutil.get_terminal_size()  # where a terminal does not know, tqdm itself would show nothing
+        return tqdm(leave=False, ncols=columns, nrows=rows, **options)
+
+
+def exit_code(result: SyncResult) -> int:
+    """Of the process."""
+    if result.errors:
+        return FAILED
+    return 0 if result.ok else NEEDS_A_PERSON
+
+
+def as_table(plan: tuple[Action, ...]) -> str:
+    """What the plan does, for a person; what waits for one is in the summary."""
+    rows = [
+        (each.kind.value, each.path, f"{each.size:,}" if each.size else "", each.reason)
+        for each in plan
+        if each.kind not in (*SILENT, *WAITING)
+    ]
+    headers = ("Action", "Path", "Bytes", "Why")
+    return tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", "right", "left")) if rows else ""
+
+
+def as_document(result: SyncResult) -> dict[str, Any]:
+    """The result for ``--json``."""
+
+    def told(actions: Any) -> list[dict[str, Any]]:
+        return [
+            {"action": each.kind.value} | {k: v for k, v in asdict(each).items() if k != "kind"} for each in actions
+        ]
+
+    return {
+        "dry_run": result.dry_run,
+        "plan": told(result.plan),
+        "done": told(result.done),
+        "conflicts": told(result.conflicts),
+        "skipped": told(result.skipped),
+        "errors": {path: str(error) for path, error in result.errors.items()},
+        "refused_deletes": list(result.refused_deletes),
+    }

@@ -1,0 +1,35 @@
+"""What the tests of sync share."""
+
+from pathlib import Path
+
+import pytest
+from users import User, Watched
+
+from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
+
+
+@pytest.fixture
+def ann(tmp_path: Path, store: FolderProvider) -> User:
+    return User(tmp_path / "ann", Watched(store))
+
+
+@pytest.fixture
+def bob(tmp_path: Path, store: FolderProvider) -> User:
+    return User(tmp_path / "bob", Watched(store))
+
+
+@pytest.fixture
+def arm(ann: User, bob: User) -> bytes:
+    """Both have ``arm.blend`` and ``leg.blend``, in sync."""
+    ann.save(arm=b"the arm", leg=b"the leg")
+    ann.sync()
+    bob.sync()
+    return b"the arm"
+
+
+@pytest.fixture
+def quarrel(ann: User, bob: User, arm: bytes) -> None:
+    """Both changed the arm; ann's is in the store."""
+    ann.save(arm=b"by ann")
+    ann.sync()
+    bob.save(arm=b"by bob")

@@ -1,0 +1,377 @@
+"""Where other tools lost data: each test has its origin in its name, a project and the number of its issue."""
+
+import contextlib
+import os
+import random
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from users import User, at, objects, objects_of, settle, tree
+
+from ggg_cloud_addon.cloud_storage.errors import (
+    PreconditionFailedError,
+    SourceChangedError,
+    StorageError,
+    StoreUnavailableError,
+)
+from ggg_cloud_addon.cloud_storage.providers import folder as folder_store
+from ggg_cloud_addon.cloud_storage.providers.faults import FaultyProvider
+from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
+
+
+@pytest.mark.parametrize("rate", [0.3, 0.9])
+def test_s5cmd_695_a_listing_error_with_delete_deletes_nothing(
+    ann: User, bob: User, store: FolderProvider, monkeypatch: pytest.MonkeyPatch, rate: float
+) -> None:
+    """The listing takes several requests."""
+    monkeypatch.setattr(folder_store, "PAGE_SIZE", 2)
+    ann.save(**{f"part_{number}": b"%d" % number for number in range(8)})
+    ann.sync()
+    before = ann.tree()
+    failed = 0
+    for seed in range(20):
+        ann.provider = FaultyProvider(store, error_rate=rate, seed=seed)
+        try:
+            ann.sync()
+        except StoreUnavailableError:
+            failed += 1
+        assert ann.tree() == before == objects(store)
+    assert failed > 5
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["empty folder", "no folder"])
+def test_rclone_bisync_a_store_that_is_not_mounted_deletes_nothing(
+    ann: User, arm: bytes, store: FolderProvider, left: bool
+) -> None:
+    shutil.move(store.root, store.root.with_name("drive"))
+    if left:
+        store.root.mkdir()
+    before = ann.tree()
+    with contextlib.suppress(StorageError):
+        ann.sync()
+    assert ann.tree() == before
+    shutil.rmtree(store.root, ignore_errors=True)
+    shutil.move(store.root.with_name("drive"), store.root)
+    ann.sync()
+    assert ann.tree() == before == objects_of(ann)
+
+
+def test_rclone_bisync_a_synced_folder_that_is_gone_deletes_nothing(ann: User, arm: bytes) -> None:
+    ann.folder.rename(ann.folder.with_name("elsewhere"))
+    ann.sync()
+    assert {*objects_of(ann)} == {*ann.tree()} == {"arm.blend", "leg.blend"}
+
+
+def test_rclone_bisync_narrower_filters_delete_nothing(ann: User, bob: User, arm: bytes) -> None:
+    """Rclone bisync: to a sync whose filters changed the others look deleted."""
+    before = ann.tree()
+    for options in ({"file_patterns": ["*.fbx"]}, {"exclude_patterns": ["leg*"]}, {"file_patterns": []}, {}):
+        ann.sync(**options)
+        assert ann.tree() == before == objects_of(ann)
+
+
+def test_rclone_bisync_narrower_filters_forget_nothing(ann: User, bob: User, arm: bytes) -> None:
+    ann.sync(exclude_patterns=["leg*"])
+    ann.delete("leg")
+    ann.sync(exclude_patterns=["leg*"])
+    assert "leg.blend" in objects_of(ann)
+    ann.sync()
+    assert "leg.blend" not in objects_of(ann)
+    assert "leg.blend" not in ann.tree()
+
+
+def test_syncthing_1787_case_only_rename(ann: User, bob: User, arm: bytes) -> None:
+    ann.path("arm").rename(ann.path("Arm"))
+    settle(ann, bob)
+    assert {*bob.tree()} == {"Arm.blend", "leg.blend"}
+
+
+def test_unison_unicode_names_of_two_forms_are_never_one_file(ann: User, bob: User) -> None:
+    ann.save(**{"é": b"composed"})
+    bob.save(**{"e\u0301": b"decomposed"})
+    for _ in range(2):
+        ann.sync()
+        bob.sync()
+    assert ann.tree() == {"é.blend": b"composed"}
+    assert bob.tree() == {"e\u0301.blend": b"decomposed"}
+    assert bob.sync().conflicts
+
+
+@pytest.mark.parametrize(
+    "name", ["CON.blend", "a.ggg_part/../x.blend", "dot./x.blend", "back\\slash.blend", "c:d.blend"]
+)
+def test_windows_names_an_object_with_a_reserved_one_is_skipped_and_said(
+    ann: User, store: FolderProvider, tmp_path: Path, name: str
+) -> None:
+    (store.root / "models" / name).parent.mkdir(parents=True, exist_ok=True)
+    (store.root / "models" / "a.ggg_part").mkdir(exist_ok=True)
+    (store.root / "models" / name).write_bytes(b"x")
+    ann.save(arm=b"arm")
+    result = ann.sync()
+    assert objects_of(ann)["arm.blend"] == b"arm"
+    assert {*ann.tree()} <= {"arm.blend", "x.blend"}
+    if "x.blend" not in ann.tree():
+        assert [action.path for action in result.skipped] == [name]
+
+
+def test_rclone_conflict_loser_pathname_a_taken_name_of_a_conflict_copy_is_numbered(
+    ann: User, bob: User, quarrel: None
+) -> None:
+    bob.sync()
+    for number in range(3):
+        ann.sync()
+        ann.save(arm=b"by ann %d" % number)
+        ann.sync()
+        bob.save(arm=b"by bob %d" % number)
+        bob.sync()
+    settle(ann, bob)
+    expected = {b"by bob", b"by bob 0", b"by bob 1", b"by bob 2", b"by ann 2", b"the leg"}
+    assert {*ann.tree().values()} == expected
+
+
+@pytest.mark.parametrize("there_already", [True, False], ids=["edited", "made"])
+def test_syncthing_3742_a_file_saved_after_the_plan_is_not_overwritten(
+    ann: User, bob: User, arm: bytes, there_already: bool
+) -> None:
+    name = "arm" if there_already else "head"
+    bob.save(**{name: b"by bob"})
+    bob.sync()
+    result = ann.sync(at("download", lambda: ann.save(**{name: b"by ann"})))
+    assert isinstance(result.errors[f"{name}.blend"], SourceChangedError)
+    assert ann.tree()[f"{name}.blend"] == b"by ann"
+    settle(ann, bob)
+    assert {b"by ann", b"by bob"} <= {*bob.tree().values()}
+
+
+def test_unison_664_a_file_saved_after_the_plan_is_not_deleted(ann: User, bob: User, arm: bytes) -> None:
+    bob.delete("arm")
+    bob.sync()
+    result = ann.sync(at("delete here", lambda: ann.save(arm=b"by ann")))
+    assert isinstance(result.errors["arm.blend"], SourceChangedError)
+    settle(ann, bob)
+    assert bob.tree()["arm.blend"] == b"by ann"
+
+
+def test_unison_664_a_file_saved_in_the_middle_of_its_delete_is_somewhere(
+    ann: User, bob: User, arm: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob.delete("arm")
+    bob.sync()
+    saved = [arm]
+
+    def after_a_save(deed: Callable[..., None]) -> Callable[..., None]:
+        def act(path: Any, *arguments: Any, **options: Any) -> None:
+            if Path(path) == ann.path("arm"):
+                saved.append(b"saved %d" % len(saved))
+                ann.save(arm=saved[-1])
+            deed(path, *arguments, **options)
+
+        return act
+
+    for name in ("link", "replace", "rename", "unlink"):
+        monkeypatch.setattr(os, name, after_a_save(getattr(os, name)))
+    ann.sync()
+    assert saved[-1] in tree(ann.folder, hidden=True).values()
+
+
+def test_syncthing_3742_a_save_while_the_old_content_is_copied_aside_is_kept(
+    ann: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann.save(arm=b"one")
+    settle(ann, bob)
+    ann.save(arm=b"two")
+    ann.sync()
+    copy = shutil.copy2
+
+    def link(*_: Any) -> None:
+        raise OSError("a drive without hard links")
+
+    def copy_slowly(source: Path, target: Path) -> None:
+        copy(source, target)
+        if Path(source) == bob.path("arm"):
+            bob.save(arm=b"three!")
+
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(shutil, "copy2", copy_slowly)
+    assert isinstance(bob.sync().errors["arm.blend"], SourceChangedError)
+    assert bob.path("arm").read_bytes() == b"three!"
+
+
+def test_syncthing_3742_an_object_replaced_after_the_plan_is_not_overwritten(ann: User, bob: User, arm: bytes) -> None:
+    ann.save(arm=b"by ann")
+    bob.save(arm=b"by bob")
+    result = ann.sync(at("upload", bob.sync))
+    assert isinstance(result.errors["arm.blend"], PreconditionFailedError)
+    settle(ann, bob)
+    assert {b"by ann", b"by bob"} <= {*ann.tree().values()}
+
+
+def test_syncthing_3742_an_object_made_after_the_plan_is_not_overwritten(ann: User, bob: User, arm: bytes) -> None:
+    ann.save(head=b"by ann")
+    bob.save(head=b"by bob")
+    result = ann.sync(at("upload", bob.sync))
+    assert isinstance(result.errors["head.blend"], PreconditionFailedError)
+    settle(ann, bob)
+    assert {b"by ann", b"by bob"} <= {*ann.tree().values()}
+
+
+def test_unison_664_an_object_changed_after_the_plan_is_not_deleted(ann: User, bob: User, arm: bytes) -> None:
+    ann.delete("arm")
+    bob.save(arm=b"by bob")
+    result = ann.sync(at("delete there", bob.sync))
+    assert isinstance(result.errors["arm.blend"], PreconditionFailedError)
+    settle(ann, bob)
+    assert ann.tree()["arm.blend"] == b"by bob"
+
+
+@pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "replaced"])
+def test_syncthing_3742_an_object_that_changes_before_its_download_waits_for_the_next_run(
+    ann: User, bob: User, arm: bytes, deleted: bool
+) -> None:
+    bob.save(arm=b"by bob")
+    bob.sync()
+    if deleted:
+        bob.delete("arm")
+    else:
+        bob.save(arm=b"by bob again")
+    result = ann.sync(at("download", bob.sync))
+    assert "arm.blend" in result.errors
+    assert ann.tree()["arm.blend"] == b"the arm"
+    settle(ann, bob)
+    assert ann.tree().get("arm.blend") == (None if deleted else b"by bob again")
+
+
+@pytest.mark.parametrize("how", ["lost", "empty", "torn", "garbage", "other tables", "of another store"])
+def test_unison_without_its_memory_a_sync_deletes_nothing(
+    ann: User, bob: User, arm: bytes, tmp_path: Path, how: str
+) -> None:
+    ann.save(**{f"part_{number}": b"%d" % number for number in range(100)})
+    settle(ann, bob)
+    bob.delete("arm")
+    bob.sync()
+    state = ann.folder / ".ggg_cloud" / "state.db"
+    if how == "lost":
+        shutil.rmtree(state.parent)
+    elif how == "of another store":
+        ann.provider = FolderProvider(tmp_path / "other store")
+    else:
+        whole = state.read_bytes()
+        middle = len(whole) // 2
+        state.write_bytes(
+            {
+                "empty": b"",
+                "torn": whole[:middle],
+                "garbage": whole[:middle] + random.Random(1).randbytes(len(whole) - middle),
+                "other tables": whole.replace(b"mtime_ns", b"mtime_us"),
+            }[how]
+        )
+    ann.delete("leg")
+    ann.sync()
+    assert "arm.blend" in ann.tree()
+    assert len(ann.tree()) >= 101
+    assert ann.sync().plan == ()
+
+
+@pytest.mark.parametrize("when", [1, 10**9, 5_000_000_000 * 10**9 // 2], ids=["1970", "whole seconds", "the future"])
+def test_aws_cli_5216_the_clock_does_not_matter(ann: User, bob: User, arm: bytes, when: int) -> None:
+    ann.save(arm=b"new arm", head=b"head")
+    for name in ("arm", "head"):
+        os.utime(ann.path(name), ns=(when, when))
+    settle(ann, bob)
+    bob.save(arm=b"and newer")
+    settle(ann, bob)
+    assert ann.tree() == {"arm.blend": b"and newer", "head.blend": b"head", "leg.blend": b"the leg"}
+
+
+@pytest.mark.parametrize("runs", [0, 1])
+@pytest.mark.parametrize("who", ["ann", "bob"])
+def test_aws_cli_406_an_edit_of_the_same_size_and_time_is_noticed(
+    ann: User, bob: User, arm: bytes, who: str, runs: int
+) -> None:
+    """Ann pushed the file, bob pulled it."""
+    user = {"ann": ann, "bob": bob}[who]
+    for _ in range(runs):
+        user.sync()
+    before = user.path("arm").stat()
+    with user.path("arm").open("r+b") as file:
+        file.write(b"THE ARM")
+    os.utime(user.path("arm"), ns=(before.st_atime_ns, before.st_mtime_ns))
+    settle(ann, bob)
+    assert objects_of(ann)["arm.blend"] == b"THE ARM"
+
+
+def test_rclone_8685_renaming_a_folder_is_no_mass_delete(ann: User, bob: User) -> None:
+    ann.save(**{f"old__{number}": b"part %d" % number for number in range(20)})
+    settle(ann, bob)
+    (ann.folder / "old").rename(ann.folder / "new")
+    settle(ann, bob)
+    assert {*bob.tree()} == {f"new/{number}.blend" for number in range(20)}
+
+
+def test_rclone_bisync_two_clients_at_once_lose_nothing(ann: User, bob: User) -> None:
+    for number in range(8):
+        ann.save(arm=b"by ann %d" % number, **{f"ann_{number}": b"ann's own %d" % number})
+        bob.save(arm=b"by bob %d" % number, **{f"bob_{number}": b"bob's own %d" % number})
+        threads = [threading.Thread(target=user.sync) for user in (ann, bob)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        settle(ann, bob)
+        assert {b"by ann %d" % number, b"by bob %d" % number} <= {*ann.tree().values()}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["the first run", "a later run"])
+def test_rclone_1_64_a_dry_run_writes_nothing_at_all(ann: User, bob: User, tmp_path: Path, first: bool) -> None:
+    bob.save(arm=b"by bob", leg=b"leg")
+    bob.sync()
+    if not first:
+        ann.sync()
+        ann.save(arm=b"by ann", head=b"head")
+        ann.delete("leg")
+        bob.save(arm=b"by bob again")
+        bob.sync()
+    before = {path: (path.lstat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in tmp_path.rglob("*")}
+    result = ann.sync(dry_run=True)
+    after = {path: (path.lstat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in tmp_path.rglob("*")}
+    assert after == before
+    assert result.done == []
+    assert "Would be done" in result.get_summary_string()
+    assert {action.path for action in result.plan} == {"arm.blend", "leg.blend"} | (set() if first else {"head.blend"})
+
+
+def test_rclone_1_64_a_dry_run_with_another_store_keeps_the_memory(
+    ann: User, bob: User, arm: bytes, tmp_path: Path
+) -> None:
+    right = ann.provider
+    ann.provider = FolderProvider(tmp_path / "other store")
+    ann.sync(dry_run=True)
+    ann.provider = right
+    ann.delete("leg")
+    ann.sync()
+    assert "leg.blend" not in ann.tree()
+
+
+def test_azcopy_999_a_download_that_breaks_off_leaves_no_newer_file(
+    ann: User, bob: User, arm: bytes, store: FolderProvider
+) -> None:
+    bob.save(arm=b"by bob" * 1_000_000)
+    bob.sync()
+    before = ann.path("arm").stat()
+    ann.provider.before["get"] = lambda: (_ for _ in ()).throw(StoreUnavailableError("It broke."))
+    assert {*ann.sync().errors} == {"arm.blend"}
+    assert ann.path("arm").stat() == before
+    settle(ann, bob)
+
+
+def test_rclone_9939_a_delete_is_not_silently_undone(ann: User, bob: User, arm: bytes) -> None:
+    ann.delete("leg")
+    for _ in range(2):
+        ann.sync(delete_files=False)
+        assert "leg.blend" not in ann.tree()
+    settle(ann, bob)
+    assert "leg.blend" not in bob.tree()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from children import Act, ended, in_child
 
 from ggg_cloud_addon.cloud_storage import (
     CloudStorageConfig,
@@ -29,30 +30,11 @@ KEY = "robot/arm.blend"
 KILLS = 100
 STEPS = ("open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.utime", "sqlite3.connect")
 
-Act = Callable[[], object]
-
 
 def manager_of(root: Path) -> CloudStorageManager:
     """A manager as a new process makes it: what was swept or seen before is forgotten."""
     transfers._sweep_once.cache_clear()
     return CloudStorageManager(CloudStorageConfig(root=root), FolderProvider(root))
-
-
-def in_child(act: Act) -> int:
-    """Fork a child that does this and ends; the answer is its ID."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        act()
-        os._exit(0)
-    finally:
-        os._exit(1)
-
-
-def ended(child: int) -> int:
-    """How the child ended: 0, or minus the signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def killed_at(step: int, act: Act, root: Path) -> bool:

@@ -1,0 +1,290 @@
+"""kill -9 of a sync with a real store, at random moments, while both sides are edited: the next run repairs it.
+
+A killed process is a forked child with a manager of its own, so that a kill costs milliseconds. Every fourth moment
+is one of the clock, within the time that such a run takes; the others come right after the n-th thing that happens or
+the n-th piece of bytes. So does the run after it, which is another process. The edits and the moments' seeds are fixed.
+
+A longer run: ``GGG_CLOUD_KILLS=200 python -m pytest -s tests/sync/test_real_kills.py`` (so many with each store).
+"""
+
+import functools
+import hashlib
+import os
+import random
+import select
+import shutil
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import botocore.loaders
+import pytest
+from children import ended, in_child
+from servers import AzureServer, Server
+
+from ggg_cloud_addon.cloud_storage import (
+    CloudStorageConfig,
+    CloudStorageManager,
+    StorageSynchronizer,
+    SyncConfig,
+    transfers,
+)
+from ggg_cloud_addon.cloud_storage.errors import PreconditionFailedError
+from ggg_cloud_addon.cloud_storage.providers.base import list_all
+from ggg_cloud_addon.cloud_storage.sync import SyncEvent
+
+KILLS = int(os.environ.get("GGG_CLOUD_KILLS", 70))
+HISTORY = 35
+"""So many kills in one folder and store; then new ones."""
+RUNS = 3
+"""What a dead process had asked of the store may still be done while the next run is at work, which then refuses to
+overwrite it; so one run more."""
+SMALL = (40, 3000, 70_000)
+LARGE = (6 << 20) + 1
+"""Bytes: two parts of a multipart upload."""
+NAMES = ("arm", "leg", "robot/head", "robot/hand", "robot/deep/er/eye", "é", "a name with spaces", "🤖/wheel")
+POLICIES = ("keep_both", "keep_both", "newer", "local", "remote")
+EVENTS = 60
+"""More than most runs have."""
+
+Tree = dict[str, str]
+"""The SHA-256 of each path's content."""
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class World:
+    """A folder, a store, and all that was ever written into either."""
+
+    folder: Path
+    config: CloudStorageConfig
+    chance: random.Random
+    client: Any = None
+    """Of boto3, where the store is S3."""
+    ever: set[str] = field(default_factory=set)
+    events: int = 0
+    """Of the last run that was not killed."""
+    seconds: float = 0.0
+    """The time that it took."""
+    _seen: dict[tuple[object, ...], str] = field(default_factory=dict)
+    """The SHA-256 of what does not change: a key's ETag, a version, an inode with its ctime."""
+
+    def __post_init__(self) -> None:
+        self.here = self.folder / "here"
+        self.here.mkdir(parents=True)
+        self.manager = CloudStorageManager(self.config)
+
+    # -- people
+
+    def edit(self) -> None:
+        """A few things on each side."""
+        for _ in range(self.chance.randrange(1, 5)):
+            self._edit_here()
+        for _ in range(self.chance.randrange(1, 5)):
+            self._edit_there()
+
+    def _edit_here(self) -> None:
+        path = self.here / self._name(self.tree())
+        what = self.chance.random()
+        if what < 0.2 and path.exists():
+            path.unlink()
+        elif what < 0.3 and path.exists():
+            path.rename(path.with_name(f"renamed {self.chance.randrange(1000)}.blend"))
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.content())
+
+    def _edit_there(self) -> None:
+        there = self.objects()
+        name = self._name(there)
+        if self.chance.random() < 0.2 and name in there:
+            self.manager.delete_component(name)
+        else:
+            source = self.folder / "source"
+            source.write_bytes(self.content())
+            self.manager.upload_component(source, name)
+
+    def _name(self, there: Tree) -> str:
+        return self.chance.choice([*(f"{name}.blend" for name in NAMES), *sorted(there)])
+
+    def content(self) -> bytes:
+        content = self.chance.randbytes(LARGE if self.chance.random() < 0.1 else self.chance.choice(SMALL))
+        self.ever.add(sha256(content))
+        return content
+
+    # -- what is there
+
+    def tree(self) -> Tree:
+        return {
+            path.relative_to(self.here).as_posix(): self._sha256(path)
+            for path in self.here.rglob("*")
+            if path.is_file() and ".ggg_cloud" not in path.parts
+        }
+
+    def objects(self) -> Tree:
+        prefix = self.manager.key_prefix
+        found = {}
+        for info in list_all(self.manager.provider, prefix):
+            if (info.key, info.etag) not in self._seen:
+                with self.manager.provider.get(info.key, if_match=info.etag) as download:
+                    self._seen[info.key, info.etag] = sha256(b"".join(download))
+            found[info.key.removeprefix(prefix)] = self._seen[info.key, info.etag]
+        return found
+
+    def kept(self) -> set[str]:
+        """All content that can be had: files, objects, trash and versions."""
+        trash = {self._sha256(path) for path in (self.here / ".ggg_cloud/trash").rglob("*") if path.is_file()}
+        return trash | {*self.tree().values()} | {*self.objects().values()} | self._versions()
+
+    def _versions(self) -> set[str]:
+        if self.config.root is not None:
+            kept = Path(self.config.root, ".ggg_store", "objects").rglob("*")
+            return {self._sha256(path) for path in kept if path.is_file() and path.name != "record.json"}
+        if self.client is None:  # Azurite has none
+            return set()
+        bucket, found = self.config.bucket_name, set()
+        for page in self.client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            for each in page.get("Versions", ()):
+                key = each["Key"], each["VersionId"]
+                if key not in self._seen:
+                    answer = self.client.get_object(Bucket=bucket, Key=key[0], VersionId=key[1])
+                    self._seen[key] = sha256(answer["Body"].read())
+                found.add(self._seen[key])
+        return found
+
+    def left_over(self) -> list[str]:
+        """What nobody needs any more."""
+        left = [path.name for path in self.folder.rglob("*.ggg_part*")]
+        left += [path.name for path in (self.folder.parent / "state").rglob("*") if path.is_file()]
+        if self.client is not None:
+            uploads = self.client.list_multipart_uploads(Bucket=self.config.bucket_name).get("Uploads", ())
+            left += [f"unfinished upload of {each['Key']}" for each in uploads]
+        return left
+
+    def _sha256(self, path: Path) -> str:
+        stat = path.stat()
+        known = stat.st_ino, stat.st_ctime_ns, stat.st_mtime_ns, stat.st_size
+        if known not in self._seen:
+            self._seen[known] = sha256(path.read_bytes())
+        return self._seen[known]
+
+    # -- runs
+
+    def sync(self, policy: str, on_event: Callable[[SyncEvent], object]) -> None:
+        """In a process of its own. Refused is only what a dead process's request has just changed."""
+        transfers._sweep_once.cache_clear()
+        config = SyncConfig(local_dir=self.here, delete_files=True, max_delete=1, conflict=policy)
+        result = StorageSynchronizer(CloudStorageManager(self.config), config).synchronize(on_event=on_event)
+        assert all(isinstance(error, PreconditionFailedError) for error in result.errors.values()), result.errors
+
+    def killed(self, policy: str) -> bool:
+        """Kill a run, early or late or not at all."""
+        chance = self.chance
+        by_clock, after = chance.random() < 0.25, chance.uniform(0, 1.1)
+        reader, writer = os.pipe()
+        began = time.monotonic()
+        child = in_child(lambda: self.sync(policy, lambda event: os.write(writer, b".")))
+        os.close(writer)
+        seen = 0
+        if by_clock:
+            select.select([], [], [], after * self.seconds)
+        else:
+            while seen < after * self.events and os.read(reader, 1):
+                seen += 1
+            select.select([], [], [], chance.uniform(0, 0.005))
+        os.kill(child, signal.SIGKILL)
+        how = ended(child)
+        seen += len(os.read(reader, 1 << 16))
+        os.close(reader)
+        assert how in (0, -signal.SIGKILL)
+        if how == 0:
+            self.events, self.seconds = seen, time.monotonic() - began
+        return how != 0
+
+    def run(self, policy: str) -> int:
+        """A run that nobody kills; how many things happened."""
+        reader, writer = os.pipe()
+        assert ended(in_child(lambda: self.sync(policy, lambda event: os.write(writer, b".")))) == 0
+        os.close(writer)
+        with os.fdopen(reader, "rb") as stream:
+            return len(stream.read())
+
+
+MakeWorld = Callable[[int], World]
+
+
+@pytest.fixture(params=["folder", "aws", "azure"])
+def make_world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeWorld:
+    """A new world with this seed."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    settings: dict[str, Any] = {"prefix": "models"}
+    client = None
+    if request.param == "aws":
+        server: Server = request.getfixturevalue("moto")
+        monkeypatch.setattr(botocore.loaders, "create_loader", functools.cache(botocore.loaders.create_loader))
+        client = server.client()
+        settings |= {"provider": "aws", "endpoint_url": server.url}
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+    elif request.param == "azure":
+        azurite: AzureServer = request.getfixturevalue("azurite")
+        settings |= {"provider": "azure", "endpoint_url": azurite.account_url}
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string)
+
+    def make(seed: int) -> World:
+        folder = tmp_path / f"world {seed}"
+        where = {"root": folder / "store"} if request.param == "folder" else {"bucket_name": uuid.uuid4().hex}
+        config = CloudStorageConfig(**settings, **where)
+        if request.param != "folder":
+            CloudStorageManager(config).bucket.create()
+        return World(folder, config, random.Random(seed), client)
+
+    return make
+
+
+def test_a_sync_killed_at_a_random_moment_loses_nothing_and_the_next_run_repairs_it(
+    make_world: MakeWorld, request: pytest.FixtureRequest
+) -> None:
+    kills = runs = seed = again = 0
+    began = time.monotonic()
+    while kills < KILLS:
+        seed += 1
+        world = make_world(seed)
+        for name in NAMES:
+            path = world.here / f"{name}.blend"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(world.content())
+        world.run("keep_both")
+        for _ in range(min(HISTORY, KILLS - kills)):
+            runs += 1
+            assert runs <= 3 * KILLS
+            policy = world.chance.choice(POLICIES)
+            world.edit()
+            kept = world.kept()
+            assert kept <= world.ever
+
+            kills += world.killed(policy)
+
+            assert {*world.tree().values()} | {*world.objects().values()} <= world.ever
+            assert kept <= world.kept() <= world.ever
+            for _ in range(RUNS):
+                world.run(policy)
+                if world.tree() == world.objects():
+                    break
+                again += 1
+            assert world.tree() == world.objects()
+            assert kept <= world.kept() <= world.ever
+            assert world.left_over() == []
+            state = world.here / ".ggg_cloud" / "state.db"
+            assert [*state.parent.glob("*.damaged")] == []
+            assert world.run(policy) == 1  # it plans nothing
+        shutil.rmtree(world.folder)
+    seconds = time.monotonic() - began
+    print(f"{kills} kills of {runs} runs, {again} repaired by a second run; seeds 1 to {seed}; {seconds:.0f} s")

@@ -4,27 +4,15 @@ from typing import Any
 
 import bpy
 
+from .online import why_offline
+
 _handles: list[Any] = []
 
 
 def _run(arguments: list[str]) -> int:
     from ..cli import main  # late: it loads the engine, which no window needs
 
-    return main(arguments, offline=_why_offline())
-
-
-def _why_offline() -> str | None:
-    """The sentence that refuses clouds while Blender may not use the network."""
-    app = bpy.app
-    if app.online_access:
-        return None
-    # Older versions misspell it.
-    if getattr(app, "online_access_override", getattr(app, "online_access_overriden", False)):
-        return "Blender was started offline, so it reaches no cloud; start it without --offline-mode."
-    return (
-        "Blender may not use the network, so it reaches no cloud; switch on Allow Online Access (Preferences > "
-        "System > Network), or start Blender with --online-mode."
-    )
+    return main(arguments, offline=why_offline())
 
 
 def register() -> None:

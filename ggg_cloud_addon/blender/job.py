@@ -12,9 +12,9 @@ import bpy
 from bpy.types import Context, Event, Operator
 
 from ..worker.client import Job, JobError, WorkerClient
-from .preferences import ADDON
 from .properties import shown_size, state_of
 from .scene import SceneError
+from .user_files import user_folder
 
 TICK_SECONDS = 0.2
 SILENT_SECONDS = 5
@@ -105,8 +105,8 @@ def stop_worker() -> None:
 
 def _log_folder() -> Path | None:
     try:
-        return Path(bpy.utils.extension_path_user(ADDON, path="", create=True))
-    except (ValueError, OSError):  # no extension, or its folder cannot be written: the user's own log folder serves
+        return user_folder()
+    except OSError:  # it cannot be written: the user's own log folder serves
         return None
 
 

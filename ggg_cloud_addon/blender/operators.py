@@ -8,8 +8,8 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
+from .connections import storage_config
 from .job import Returned, Steps, WorkerOperator, cancel_running, worker
-from .preferences import storage_config
 from .properties import FORMATS, SOURCES, shown_size, state_of
 from .scene import LINKED_FOLDER, SceneError
 from .scene.export import export_steps, selected_objects

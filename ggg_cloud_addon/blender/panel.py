@@ -5,7 +5,8 @@ import textwrap
 import bpy
 from bpy.types import Context, Panel, UILayout, UIList
 
-from .preferences import draw_storage, preferences_of
+from .connections import preferences_of
+from .preferences import draw_storage
 from .properties import state_of
 
 

@@ -1,65 +1,59 @@
-"""Where the components are stored, as the user set it."""
-
-from typing import Any
+"""The page in Edit > Preferences > Add-ons."""
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import CollectionProperty, IntProperty, StringProperty
 from bpy.types import AddonPreferences, Context, UILayout
 
-ADDON = __package__.rpartition(".")[0]
-"""The name that Blender gave this add-on: ``bl_ext.<repository>.ggg_cloud_addon`` as an extension."""
+from .connections import ConnectionSettings, preferences_of
+from .user_files import ADDON
 
 
 class GGGCloudPreferences(AddonPreferences):
-    """The page in Edit > Preferences > Add-ons."""
+    """The connections."""
 
     bl_idname = ADDON
 
-    root: StringProperty(  # type: ignore[valid-type]
-        name="Folder",
-        description="The folder that keeps the components, such as one on a shared drive. Empty: one of your own",
-        subtype="DIR_PATH",
-    )
-    prefix: StringProperty(  # type: ignore[valid-type]
-        name="Subfolder",
-        description="Components are kept below this path in the folder, such as models/robots",
-    )
+    connections: CollectionProperty(type=ConnectionSettings)  # type: ignore[valid-type]
+    active_index: IntProperty(name="Connection", description="The one that is used")  # type: ignore[valid-type]
+    # Of version 0.2.0, which had one folder only.
+    root: StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+    prefix: StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
 
     def draw(self, context: Context) -> None:
         """Draw the page."""
         draw_storage(self.layout, self)
 
 
-def draw_storage(layout: UILayout, preferences: "GGGCloudPreferences") -> None:
+def draw_storage(layout: UILayout, preferences: GGGCloudPreferences) -> None:
     """Draw the storage settings; the sidebar shows them too."""
     column = layout.column()
     column.use_property_split = True
     column.use_property_decorate = False
-    column.prop(preferences, "root", placeholder="Your own folder")
-    column.prop(preferences, "prefix")
+    for connection in preferences.connections:
+        column.prop(connection, "root", placeholder="Your own folder")
+        column.prop(connection, "prefix")
 
 
-def preferences_of(context: Context) -> GGGCloudPreferences | None:
-    """The preferences; ``None`` when the package was registered by a script and is no enabled add-on."""
-    assert context.preferences is not None
-    addon = context.preferences.addons.get(ADDON)
-    return addon.preferences if addon else None
-
-
-def storage_config(context: Context) -> dict[str, Any]:
-    """The fields of the engine's CloudStorageConfig that the preferences set."""
-    preferences = preferences_of(context)
-    if preferences is None:
-        return {}
-    config = {"root": bpy.path.abspath(preferences.root), "prefix": preferences.prefix}
-    return {key: value for key, value in config.items() if value}
+def _begin(preferences: GGGCloudPreferences) -> None:
+    """There is always a connection: at first that of the former version, or a folder of the user's own."""
+    if preferences.connections:
+        return
+    first = preferences.connections.add()
+    first.name = "My Folder"
+    first.root = preferences.root
+    first.prefix = preferences.prefix
 
 
 def register() -> None:
     """Add the preferences page."""
+    bpy.utils.register_class(ConnectionSettings)
     bpy.utils.register_class(GGGCloudPreferences)
+    preferences = preferences_of(bpy.context)
+    if preferences is not None:
+        _begin(preferences)
 
 
 def unregister() -> None:
     """Remove it."""
     bpy.utils.unregister_class(GGGCloudPreferences)
+    bpy.utils.unregister_class(ConnectionSettings)

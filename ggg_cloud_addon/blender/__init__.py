@@ -1,18 +1,29 @@
 """All that imports bpy: what artists see, and the work on their scenes."""
 
+from importlib import import_module
+
+MODULES = (
+    "preferences",
+    "properties",
+    "operators",
+    "sync_operators",
+    "panel",
+    "sync_panel",
+    "activity_panel",
+    "menus",
+    "command",
+)
+"""In the order in which they are added; the panels stand so in the sidebar."""
+
 
 def register() -> None:
     """Add everything to Blender. Starts no process and reads no file."""
-    from . import command, operators, panel, preferences, properties
-
-    for module in (preferences, properties, operators, panel, command):
-        module.register()
+    for name in MODULES:
+        import_module(f".{name}", __package__).register()
 
 
 def unregister() -> None:
     """Take everything out of Blender again, and end the worker."""
-    from . import command, job, operators, panel, preferences, properties
-
-    job.stop_worker()
-    for module in (command, panel, operators, properties, preferences):
-        module.unregister()
+    import_module(".job", __package__).stop_worker()
+    for name in reversed(MODULES):
+        import_module(f".{name}", __package__).unregister()

@@ -1,10 +1,10 @@
-"""How an operator's work runs: in other processes, one after the other, beside a Blender that stays responsive."""
+"""How an operator's work runs: in other processes, beside a Blender that stays responsive."""
 
+import itertools
 import sys
 import tempfile
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -12,11 +12,12 @@ import bpy
 from bpy.types import Context, Event, Operator
 
 from ..worker.client import Job, JobError, WorkerClient
-from .properties import shown_size, state_of
 from .scene import SceneError
+from .shown import shown_seconds, shown_size
 from .user_files import user_folder
+from .view import view
 
-TICK_SECONDS = 0.2
+TICK_SECONDS = 0.1
 SILENT_SECONDS = 5
 """After so long without a byte the sidebar says so."""
 
@@ -43,18 +44,37 @@ class Step(Protocol):
 Steps = Generator[Step, None, str]
 """Goes on when the step that it yielded ended; returns what to tell the user."""
 
+_numbers = itertools.count(1)
 
-@dataclass
+
 class Run:
-    """An operator's work under way, and what was seen of it."""
+    """An operator's work under way, and what the sidebar shows of it."""
 
-    steps: Steps
-    step: Step | None = None
-    cancelled: bool = False
-    done: int = 0
-    begun: float = 0.0
-    moved: float = 0.0
-    """When the step began, and when it last moved a byte."""
+    def __init__(self, label: str, steps: Steps) -> None:
+        """Nothing is begun yet."""
+        self.number = next(_numbers)
+        """Tells it from the others."""
+        self.label = label
+        self.lines: tuple[str, ...] = ()
+        """What is done right now, how far it is, or that nothing moves."""
+        self.factor = 0.0
+        """The share of the bytes that moved, 0 to 1."""
+        self.cancelled = False
+        self._steps = steps
+        self._step: Step | None = None
+        self._done = 0
+        self._begun = self._moved = 0.0
+        """When the step began, and when it last moved a byte."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether the step under way has not ended."""
+        return self._step is not None and not self._step.ended
+
+    def join(self) -> None:
+        """Wait until the step under way ended."""
+        if self._step is not None:
+            self._step.join()
 
     def advance(self) -> None:
         """Begin the next step.
@@ -64,49 +84,86 @@ class Run:
             SceneError, JobError, OSError: it failed or was cancelled.
         """
         # A job that is cancelled says itself whether that came in time.
-        if not self.cancelled or isinstance(self.step, Job):
-            self.step = next(self.steps)
+        if not self.cancelled or isinstance(self._step, Job):
+            self._step = next(self._steps)
         if self.cancelled:
             self.cancel()
             raise JobError(CANCELLED)
-        self.done, self.begun = 0, time.monotonic()
-        self.moved = self.begun
+        self._done, self._begun = 0, time.monotonic()
+        self._moved = self._begun
 
     def cancel(self) -> None:
         """Make it end soon."""
         self.cancelled = True
-        if self.step is not None:
-            self.step.cancel()
+        if self._step is not None:
+            self._step.cancel()
+
+    def close(self) -> None:
+        """Forget the steps that are left, and clean up after those that were."""
+        self._steps.close()
+
+    def look(self) -> bool:
+        """Bring up to date what is shown; whether anything of it changed."""
+        before, now, job = (self.lines, self.factor), time.monotonic(), self._step
+        if self.cancelled:
+            self.lines = ("Cancelling",)
+        elif not isinstance(job, Job):
+            self.lines = ("Converting it, beside Blender",)
+        else:
+            if job.done != self._done:
+                self._done, self._moved = job.done, now
+            name = job.text or job.request.arguments.get("component_id", "")
+            how_far = self._how_far(job, now)
+            self.lines = tuple(line for line in (name, *how_far) if line)
+            self.factor = job.done / job.total if job.total else 0.0
+        return before != (self.lines, self.factor)
+
+    def _how_far(self, job: Job, now: float) -> tuple[str, ...]:
+        if now - self._moved >= SILENT_SECONDS:
+            return (f"Nothing has moved for {now - self._moved:.0f} s",)
+        if not job.total:
+            return ()
+        lines = [f"{shown_size(job.done)} of {shown_size(job.total)}"]
+        if job.items:
+            lines[0] += f", {job.items_done:,} of {job.items:,} files"
+        seconds = now - self._begun
+        if job.done and seconds >= 1:
+            rate = job.done / seconds
+            lines.append(f"{shown_size(rate)}/s, {shown_seconds((job.total - job.done) / rate)} left")
+        return tuple(lines)
 
 
 _clients: list[WorkerClient] = []
-_running: list[Run] = []
-"""What an operator waits for in a window."""
+_runs: list[Run] = []
+
+
+def runs() -> tuple[Run, ...]:
+    """What operators wait for in a window, the first to begin first."""
+    return tuple(_runs)
 
 
 def worker() -> WorkerClient:
     """The one worker of this Blender."""
     if not _clients:
-        _clients.append(WorkerClient([sys.executable, *getattr(bpy.app, "python_args", ())], _log_folder()))
+        _clients.append(WorkerClient([sys.executable, *getattr(bpy.app, "python_args", ())], log_folder()))
     return _clients[0]
 
 
 def stop_worker() -> None:
     """End the worker if there is one, and what is under way."""
-    while _running:
-        run = _running.pop()
+    while _runs:
+        run = _runs.pop()
         run.cancel()
-        run.steps.close()
+        run.close()
     while _clients:
         _clients.pop().stop()
-    for manager in bpy.data.window_managers:
-        manager.ggg_cloud.job_label = ""  # type: ignore[attr-defined]
 
 
-def _log_folder() -> Path | None:
+def log_folder() -> Path | None:
+    """Where the worker writes its log; ``None`` for the user's own log folder."""
     try:
         return user_folder()
-    except OSError:  # it cannot be written: the user's own log folder serves
+    except OSError:  # it cannot be written
         return None
 
 
@@ -144,10 +201,7 @@ class WorkerOperator(Operator):
 
     def execute(self, context: Context) -> Returned:
         """Begin; from a script also end."""
-        if self._in_window and _running:
-            self.report({"WARNING"}, "GGG Cloud is still busy; wait for it or cancel it.")
-            return {"CANCELLED"}
-        run = Run(self.steps(context))
+        run = Run(self.bl_label, self.steps(context))
         returned = self._advance(context, run)
         if self._in_window and not returned:
             manager = context.window_manager
@@ -155,13 +209,12 @@ class WorkerOperator(Operator):
             self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
             manager.modal_handler_add(self)
             self._run = run
-            _running.append(run)
-            state_of(context).job_label = self.bl_label
-            self._show_progress(context, run)
+            _runs.append(run)
+            run.look()
+            show(context)
             return {"RUNNING_MODAL"}
         while not returned:
-            assert run.step is not None
-            run.step.join()
+            run.join()
             returned = self._advance(context, run)
         return returned
 
@@ -169,26 +222,27 @@ class WorkerOperator(Operator):
         """Look how it goes, at each tick of the timer."""
         run = self._run
         assert run is not None
-        assert run.step is not None
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
         try:
-            returned = self._advance(context, run) if run.step.ended else None
+            returned = None if run.waits else self._advance(context, run)
         except BaseException:  # a fault of ours must not leave it busy for ever
-            self._leave(context)
+            self._leave(context, run)
             raise
         if returned:
-            self._leave(context)
+            self._leave(context, run)
             return returned
-        self._show_progress(context, run)
+        if run.look():
+            show(context)
         return {"PASS_THROUGH"}
 
     def cancel(self, context: Context) -> None:
         """Blender takes the window away, or opens another file in it; or the file browser is left."""
-        if self._run is None:
+        run = self._run
+        if run is None:
             return
-        self._run.cancel()
-        self._leave(context)
+        run.cancel()
+        self._leave(context, run)
         self._end(context, f"{self.bl_label} was cancelled, as another file was opened or the window closed.")
 
     def _advance(self, context: Context, run: Run) -> Returned | None:
@@ -202,59 +256,32 @@ class WorkerOperator(Operator):
             return {"CANCELLED"}
         return None
 
-    def _leave(self, context: Context) -> None:
+    def _leave(self, context: Context, run: Run) -> None:
         assert context.window_manager is not None
         context.window_manager.event_timer_remove(self._timer)
-        for run in _running:
-            run.steps.close()
-        _running.clear()
-        state_of(context).job_label = ""
-        _redraw(context)
-
-    def _show_progress(self, context: Context, run: Run) -> None:
-        now, job, total = time.monotonic(), run.step, 0
-        if not isinstance(job, Job):
-            text = "Converting it, beside Blender"
-        else:
-            text = job.request.arguments.get("component_id", "")
-            done, total = job.done, job.total
-            if done != run.done:
-                run.done, run.moved = done, now
-            if now - run.moved >= SILENT_SECONDS:
-                text += f"\nNothing has moved for {now - run.moved:.0f} s"
-            elif total:
-                text += f"\n{shown_size(done)} of {shown_size(total)}, {shown_size(done / (now - run.begun))}/s"
-        state = state_of(context)
-        if text != state.job_text:
-            state.job_text = text
-            state.job_progress = run.done / total if total else 0.0
-            _redraw(context)
+        run.close()
+        if run in _runs:  # stop_worker() may have been before
+            _runs.remove(run)
+        show(context)
 
     def _end(self, context: Context, message: str, *, failed: bool = False) -> Returned:
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
-        state = state_of(context)
-        state.last_message = message
-        state.last_failed = failed
-        _redraw(context)
+        view.tell(message, failed=failed)
+        show(context)
         self.report({"ERROR" if failed else "INFO"}, message)  # an ERROR raises in a script
         return {"FINISHED"}
 
 
-def cancel_running(context: Context) -> None:
-    """Cancel what is under way."""
-    for run in _running:
-        run.cancel()
-        state_of(context).job_label = "Cancelling"
-    _redraw(context)
-
-
-def _redraw(context: Context) -> None:
-    """Draw the sidebars again, and not the scenes beside them, which may take long."""
-    assert context.window_manager is not None
-    for window in context.window_manager.windows:
+def show(context: Context) -> None:
+    """Draw the sidebars and the status bar again, and not the scenes beside them, which may take long."""
+    manager = context.window_manager
+    assert manager is not None
+    for window in manager.windows:
         for area in window.screen.areas:
             for region in area.regions:
                 if (area.type, region.type) == ("VIEW_3D", "UI"):
                     region.tag_redraw()
+        text = "    ".join(f"GGG Cloud: {run.label} {run.factor:.0%}" for run in _runs)
+        window.workspace.status_text_set(text or None)

@@ -1,19 +1,25 @@
 """What artists and scripts can do: ``bpy.ops.ggg_cloud.*``."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
-from .connections import storage_config
-from .job import Returned, Steps, WorkerOperator, cancel_running, worker
-from .properties import FORMATS, SOURCES, shown_size, state_of
+from ..worker.client import JobError
+from .connections import preferences_of, storage_config, sync_settings
+from .job import Returned, Steps, WorkerOperator, log_folder, runs, show, worker
+from .properties import FORMATS, SOURCES, fill_list, state_of
 from .scene import LINKED_FOLDER, SceneError
 from .scene.export import export_steps, selected_objects
 from .scene.load import load_steps
+from .shown import counted, shown_size
+from .view import Row, Version, view
+
+LOG_NAME = "cloud_storage.log"
+DIALOG_WIDTH = 400
+"""Pixels, before the scale of the user's display."""
 
 
 class GGG_CLOUD_OT_export_upload(WorkerOperator):
@@ -31,6 +37,22 @@ class GGG_CLOUD_OT_export_upload(WorkerOperator):
         name="Collection", description="The collection to push; empty: the active one"
     )
     file_format: EnumProperty(name="Format", items=FORMATS)  # type: ignore[valid-type]
+    ask: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+    """Show these settings first, as in the File menu."""
+
+    def invoke(self, context: Context, event: Event) -> Returned:
+        """Begin, or ask first."""
+        self._in_window = not bpy.app.background
+        return _ask(self, context) if self.ask else self.execute(context)
+
+    def draw(self, context: Context) -> None:
+        """Draw what is asked."""
+        column = asking(self)
+        column.prop(self, "source")
+        if self.source == "COLLECTION":
+            column.prop_search(self, "collection", bpy.data, "collections")
+        column.prop(self, "file_format")
+        column.prop(self, "component_id", placeholder="As what is pushed")
 
     def steps(self, context: Context) -> Steps:
         """Export, and upload what was exported."""
@@ -99,6 +121,22 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
     link: BoolProperty(  # type: ignore[valid-type]
         name="Link", description="Link to the pulled .blend file instead of appending what is in it"
     )
+    version_id: StringProperty(  # type: ignore[valid-type]
+        name="Version", description="An older version of it; empty: the current one"
+    )
+    ask: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+    """Ask which component first, as in the File menu."""
+
+    def invoke(self, context: Context, event: Event) -> Returned:
+        """Begin, or ask first."""
+        self._in_window = not bpy.app.background
+        return _ask(self, context) if self.ask else self.execute(context)
+
+    def draw(self, context: Context) -> None:
+        """Draw what is asked."""
+        column = asking(self)
+        column.prop_search(self, "component_id", state_of(context), "components")
+        column.prop(self, "link")
 
     def steps(self, context: Context) -> Steps:
         """Download it, to be appended into a temporary file, to be linked into one that stays; then load it."""
@@ -111,7 +149,12 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         else:
             raise SceneError(f'Save this file first: what is linked is kept in "{LINKED_FOLDER}" beside it.')
         job = worker().submit(
-            "download", storage_config(context), component_id=self.component_id, path=str(target), overwrite=False
+            "download",
+            storage_config(context),
+            component_id=self.component_id,
+            path=str(target),
+            overwrite=False,
+            version_id=self.version_id or None,
         )
         yield job
         job.wait()
@@ -121,35 +164,162 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
 
 
 class GGG_CLOUD_OT_refresh(WorkerOperator):
-    """List the components in the storage"""
+    """List the components in the storage, and how they stand to the synced folder"""
 
     bl_idname = "ggg_cloud.refresh"
     bl_label = "Refresh"
 
     def steps(self, context: Context) -> Steps:
         """Ask for the listing, and fill the sidebar's list."""
-        job = worker().submit("list", storage_config(context))
+        job = worker().submit("list", storage_config(context), folder=sync_settings(context))
         yield job
-        value = job.wait()
-        state = state_of(context)
-        state.components.clear()
-        for info in value:
-            _fill(state.components.add(), info)
-        state.active_index = min(state.active_index, max(0, len(value) - 1))
-        state.is_listed = True
-        return f"Listed {counted(len(value), 'component')}"
+        view.rows = [Row(*row) for row in job.wait()["rows"]]
+        view.is_listed = True
+        fill_list(state_of(context))
+        return f"Listed {counted(len(view.rows), 'component')}"
+
+
+class GGG_CLOUD_OT_delete(WorkerOperator):
+    """Delete the component from the storage; what it keeps versions of stays among them"""
+
+    bl_idname = "ggg_cloud.delete"
+    bl_label = "Delete from the Storage"
+
+    component_id: StringProperty(name="Component")  # type: ignore[valid-type]
+
+    def invoke(self, context: Context, event: Event) -> Returned:
+        """Ask whether it is meant."""
+        self._in_window = not bpy.app.background
+        assert context.window_manager is not None
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title="Delete from the storage?",
+            message=f'"{self.component_id}" is gone for everybody who uses this storage.',
+            confirm_text="Delete",
+            icon="WARNING",
+        )
+
+    def steps(self, context: Context) -> Steps:
+        """Delete it, and take it out of the list."""
+        if not self.component_id:
+            raise SceneError("No component is chosen; choose one in the list.")
+        job = worker().submit("delete", storage_config(context), component_ids=[self.component_id])
+        yield job
+        for component_id, error in job.wait():
+            if error:
+                raise JobError(error)
+            view.drop({component_id})
+        fill_list(state_of(context))
+        return f'Deleted "{self.component_id}"'
+
+
+class GGG_CLOUD_OT_versions(WorkerOperator):
+    """Show the versions of the component"""
+
+    bl_idname = "ggg_cloud.versions"
+    bl_label = "Versions"
+
+    component_id: StringProperty(name="Component")  # type: ignore[valid-type]
+
+    def steps(self, context: Context) -> Steps:
+        """Ask for its history."""
+        job = worker().submit("versions", storage_config(context), component_id=self.component_id)
+        yield job
+        view.versions = [Version(*row) for row in job.wait()]
+        view.versions_of = self.component_id
+        return f'"{self.component_id}" has {counted(len(view.versions), "version")}'
+
+
+class GGG_CLOUD_OT_restore(WorkerOperator):
+    """Make this version the current one; what is current now stays in the history"""
+
+    bl_idname = "ggg_cloud.restore"
+    bl_label = "Restore"
+
+    component_id: StringProperty(name="Component")  # type: ignore[valid-type]
+    version_id: StringProperty(name="Version")  # type: ignore[valid-type]
+
+    def steps(self, context: Context) -> Steps:
+        """Restore it, and show the new history."""
+        config = storage_config(context)
+        job = worker().submit("restore", config, component_id=self.component_id, version_id=self.version_id)
+        yield job
+        show_component(context, job.wait())
+        history = worker().submit("versions", config, component_id=self.component_id)
+        yield history
+        view.versions = [Version(*row) for row in history.wait()]
+        view.versions_of = self.component_id
+        return f'Restored "{self.component_id}"'
+
+
+class GGG_CLOUD_OT_connection_choose(Operator):
+    """Use this connection"""
+
+    bl_idname = "ggg_cloud.connection_choose"
+    bl_label = "Choose a Connection"
+
+    index: IntProperty(name="Connection")  # type: ignore[valid-type]
+
+    def execute(self, context: Context) -> Returned:
+        """Choose it, and forget what was shown of the former one."""
+        preferences = preferences_of(context)
+        if preferences is None or not 0 <= self.index < len(preferences.connections):
+            self.report({"WARNING"}, "There is no such connection.")
+            return {"CANCELLED"}
+        preferences.active_index = self.index
+        view.forget_storage()
+        fill_list(state_of(context))
+        show(context)
+        return {"FINISHED"}
 
 
 class GGG_CLOUD_OT_cancel(Operator):
-    """Stop what GGG Cloud is doing; nothing half-done stays behind"""
+    """Stop it; nothing half-done stays behind"""
 
     bl_idname = "ggg_cloud.cancel"
     bl_label = "Cancel"
 
+    number: IntProperty(name="Job", description="0: all that is under way")  # type: ignore[valid-type]
+
     def execute(self, context: Context) -> Returned:
-        """Ask the worker to stop."""
-        cancel_running(context)
+        """Ask those who do the work to stop."""
+        for run in runs():
+            if self.number in (0, run.number):
+                run.cancel()
+                run.look()
+        show(context)
         return {"FINISHED"}
+
+
+class GGG_CLOUD_OT_open_log(Operator):
+    """Open the log, which has the details of every error"""
+
+    bl_idname = "ggg_cloud.open_log"
+    bl_label = "Open the Log"
+
+    def execute(self, context: Context) -> Returned:
+        """Show it in the system's own program for text."""
+        folder = log_folder()
+        if folder is None or not (folder / LOG_NAME).exists():
+            self.report({"INFO"}, "There is no log yet.")
+            return {"CANCELLED"}
+        bpy.ops.wm.path_open(filepath=str(folder / LOG_NAME))
+        return {"FINISHED"}
+
+
+def asking(operator: Operator) -> Any:
+    """A column for an operator's settings in its dialog."""
+    assert operator.layout is not None
+    column = operator.layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    return column
+
+
+def _ask(operator: Operator, context: Context) -> Returned:
+    assert context.window_manager is not None
+    return context.window_manager.invoke_props_dialog(operator, width=DIALOG_WIDTH)
 
 
 def _upload(context: Context, path: Path, component_id: str) -> Steps:
@@ -163,27 +333,9 @@ def _upload(context: Context, path: Path, component_id: str) -> Steps:
 
 def show_component(context: Context, info: dict[str, Any]) -> None:
     """Put a component into the sidebar's list, in its place, and choose it."""
-    state = state_of(context)
-    names = [each.name for each in state.components]
-    if info["component_id"] in names:
-        index = names.index(info["component_id"])
-    else:
-        state.components.add()
-        index = sum(name < info["component_id"] for name in names)
-        state.components.move(len(names), index)
-    _fill(state.components[index], info)
-    state.active_index = index
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _fill(item: Any, info: dict[str, Any]) -> None:
-    item.name = info["component_id"]
-    item.size = shown_size(info["size"])
-    item.modified = f"{datetime.fromtimestamp(info['modified']):%Y-%m-%d %H:%M}"
+    known = view.row(info["component_id"])
+    view.put(Row(info["component_id"], info["size"], info["modified"], known.status if known else ""))
+    fill_list(state_of(context), chosen=info["component_id"])
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs
@@ -192,6 +344,11 @@ register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-
         GGG_CLOUD_OT_push,
         GGG_CLOUD_OT_pull,
         GGG_CLOUD_OT_refresh,
+        GGG_CLOUD_OT_delete,
+        GGG_CLOUD_OT_versions,
+        GGG_CLOUD_OT_restore,
+        GGG_CLOUD_OT_connection_choose,
         GGG_CLOUD_OT_cancel,
+        GGG_CLOUD_OT_open_log,
     )
 )

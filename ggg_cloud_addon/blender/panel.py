@@ -1,13 +1,89 @@
-"""The sidebar tab. It only reads what is in memory."""
+"""The sidebar tab: the connection, the components, pushing, and what goes on. It only reads what is in memory."""
 
 import textwrap
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
 
 import bpy
-from bpy.types import Context, Panel, UILayout, UIList
+from bpy.types import Context, Menu, Panel, UILayout, UIList
 
-from .connections import preferences_of
-from .preferences import draw_storage
+from .connections import active_connection, preferences_of
+from .job import Run, runs
 from .properties import state_of
+from .shown import counted, shown_ago, shown_size
+from .user_files import ADDON
+from .view import SHOWN_ROWS, STATUSES, view
+
+KIND_ICONS: Mapping[str, Any] = {
+    ".blend": "BLENDER",
+    ".fbx": "MESH_MONKEY",
+    ".gltf": "MESH_UVSPHERE",
+    ".glb": "MESH_UVSPHERE",
+    ".stl": "MESH_CUBE",
+}
+SHOWN_VERSIONS = 8
+WIDE = 400
+"""Pixels of the sidebar from which on the list shows the whole ID."""
+PROVIDER_ICONS: Mapping[str, Any] = {"mock": "FILE_FOLDER", "aws": "WORLD", "azure": "WORLD"}
+
+
+class SidebarPanel(Panel):
+    """A panel in the tab."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "GGG Cloud"
+
+
+class GGG_CLOUD_MT_connections(Menu):
+    """The connections to choose from."""
+
+    bl_idname = "GGG_CLOUD_MT_connections"
+    bl_label = "Connections"
+
+    def draw(self, context: Context) -> None:
+        """Draw one line for each."""
+        preferences = preferences_of(context)
+        assert self.layout is not None
+        for index, each in enumerate(preferences.connections if preferences else ()):
+            choose = self.layout.operator(
+                "ggg_cloud.connection_choose", text=each.name, icon=PROVIDER_ICONS[each.provider], translate=False
+            )
+            choose.index = index
+
+
+class GGG_CLOUD_PT_connection(SidebarPanel):
+    """Where the components are."""
+
+    bl_idname = "GGG_CLOUD_PT_connection"
+    bl_label = "Connection"
+
+    def draw(self, context: Context) -> None:
+        """Draw the connection in use, and the way to its settings."""
+        connection = active_connection(context)
+        assert self.layout is not None
+        if connection is None:
+            self.layout.label(text="Enable GGG Cloud in the preferences first", icon="INFO")
+            return
+        row = self.layout.row(align=True)
+        row.menu("GGG_CLOUD_MT_connections", text=connection.name, icon=PROVIDER_ICONS[connection.provider])
+        row.operator("preferences.addon_show", text="", icon="PREFERENCES").module = ADDON
+        self._draw_status(self.layout)
+
+    @staticmethod
+    def _draw_status(layout: UILayout) -> None:
+        """One line, whatever goes on, so that nothing below it moves; the whole story is in the activity panel."""
+        row = layout.row(align=True)
+        if runs():
+            draw_progress(row, runs()[0])
+        elif view.messages:
+            message = view.messages[0]
+            row.alert = message.failed
+            first_line = message.text.partition("\n")[0]
+            row.label(text=first_line, icon="ERROR" if message.failed else "CHECKMARK", translate=False)
+        else:
+            row.label(text="Ready", icon="BLANK1")
 
 
 class GGG_CLOUD_UL_components(UIList):
@@ -25,21 +101,27 @@ class GGG_CLOUD_UL_components(UIList):
         index: int | None = 0,
         flt_flag: int | None = 0,
     ) -> None:
-        """One line: ID and size."""
-        row = layout.split(factor=0.65)
-        row.label(text=item.name, translate=False)  # type: ignore[attr-defined]
+        """One line: status, ID, size and age."""
+        row = layout.split(factor=0.64)
+        name: str = item.name  # type: ignore[attr-defined]
+        assert context.region is not None
+        assert context.preferences is not None
+        is_wide = context.region.width > WIDE * context.preferences.system.ui_scale
+        left = row.row(align=True)
+        left.label(text="", icon=STATUSES[item.status][1])  # type: ignore[attr-defined]
+        path = PurePosixPath(name)
+        kind = KIND_ICONS.get(path.suffix.lower(), "FILE")
+        left.label(text=name if is_wide else path.stem, icon=kind, translate=False)
         right = row.row()
         right.alignment = "RIGHT"
         right.label(text=item.size, translate=False)  # type: ignore[attr-defined]
+        right.label(text=item.age, translate=False)  # type: ignore[attr-defined]
+
+    def draw_filter(self, context: Context, layout: UILayout) -> None:
+        """Nothing: the search is above the list."""
 
 
-class _SidebarPanel(Panel):
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "GGG Cloud"
-
-
-class GGG_CLOUD_PT_components(_SidebarPanel):
+class GGG_CLOUD_PT_components(SidebarPanel):
     """What is in the storage, and pulling it."""
 
     bl_idname = "GGG_CLOUD_PT_components"
@@ -47,35 +129,71 @@ class GGG_CLOUD_PT_components(_SidebarPanel):
 
     def draw(self, context: Context) -> None:
         """Draw the list and what can be done with it."""
-        state = state_of(context)
-        layout = self.layout
+        state, layout = state_of(context), self.layout
         assert layout is not None
-        row = layout.row()
-        row.template_list(
+        row = layout.row(align=True)
+        row.prop(state, "search", text="", icon="VIEWZOOM", placeholder="Search")
+        row.prop(state, "only_differences", text="", icon="FILTER")
+        row.operator("ggg_cloud.refresh", text="", icon="FILE_REFRESH")
+        layout.template_list(
             "GGG_CLOUD_UL_components", "", state, "components", state, "active_index", rows=6, sort_lock=True
         )
-        row.column().operator("ggg_cloud.refresh", text="", icon="FILE_REFRESH")
         chosen = ""
         if 0 <= state.active_index < len(state.components):
-            component = state.components[state.active_index]
-            chosen = component.name
-            layout.label(text=f"Stored {component.modified}", icon="TIME", translate=False)
-        elif state.is_listed:
-            layout.label(text="Nothing is stored yet", icon="INFO")
+            chosen = state.components[state.active_index].name
+            about, icon = STATUSES[state.components[state.active_index].status]
+            column = layout.column(align=True)
+            draw_text(context, column, chosen)
+            if about:
+                column.label(text=about, icon=icon)
+            if view.matching > SHOWN_ROWS:
+                column.label(text=f"{SHOWN_ROWS:,} of {view.matching:,} shown; search for more", translate=False)
+        elif view.is_listed:
+            text = "No component has these words" if state.search else "Nothing is stored yet"
+            layout.label(text=text if not state.only_differences else "No differences", icon="INFO")
         else:
             layout.label(text="Refresh to see what is there", icon="INFO")
+        self._draw_buttons(layout, chosen)
+        if chosen and view.versions_of == chosen:
+            _draw_versions(layout)
+
+    @staticmethod
+    def _draw_buttons(layout: UILayout, chosen: str) -> None:
         # Not disabled while a job runs: Blender would show the button under the mouse so until the mouse leaves it.
         row = layout.row(align=True)
         row.enabled = bool(chosen)
         row.operator("ggg_cloud.pull", text="Pull", icon="IMPORT").component_id = chosen
         linked = row.row(align=True)
         linked.enabled = chosen.lower().endswith(".blend")
-        link = linked.operator("ggg_cloud.pull", text="Pull as Link", icon="LINKED")
+        link = linked.operator("ggg_cloud.pull", text="Link", icon="LINKED")
         link.component_id = chosen
         link.link = True
+        row.operator("ggg_cloud.versions", text="", icon="RECOVER_LAST").component_id = chosen
+        row.operator("ggg_cloud.delete", text="", icon="TRASH").component_id = chosen
 
 
-class GGG_CLOUD_PT_push(_SidebarPanel):
+def _draw_versions(layout: UILayout) -> None:
+    box = layout.box()
+    box.label(text=counted(len(view.versions), "version"), icon="RECOVER_LAST")
+    column = box.column(align=True)
+    for version in view.versions[:SHOWN_VERSIONS]:
+        row = column.row(align=True)
+        row.label(text=f"{shown_ago(version.modified)}", translate=False)
+        row.label(text=shown_size(version.size), translate=False)
+        buttons = row.row(align=True)
+        buttons.alignment = "RIGHT"
+        if version.is_current:
+            buttons.label(text="current")
+            continue
+        pull = buttons.operator("ggg_cloud.pull", text="", icon="IMPORT")
+        pull.component_id, pull.version_id = view.versions_of, version.version_id
+        restore = buttons.operator("ggg_cloud.restore", text="", icon="LOOP_BACK")
+        restore.component_id, restore.version_id = view.versions_of, version.version_id
+    if len(view.versions) > SHOWN_VERSIONS:
+        column.label(text=f"and {counted(len(view.versions) - SHOWN_VERSIONS, 'older one')}")
+
+
+class GGG_CLOUD_PT_push(SidebarPanel):
     """Pushing out of the open scene."""
 
     bl_idname = "GGG_CLOUD_PT_push"
@@ -100,69 +218,30 @@ class GGG_CLOUD_PT_push(_SidebarPanel):
         column.operator("ggg_cloud.push", text="Push a File...", icon="FILEBROWSER")
 
 
-class GGG_CLOUD_PT_activity(_SidebarPanel):
-    """How the job goes, or how the last one went; below the buttons, so that they keep their places."""
-
-    bl_idname = "GGG_CLOUD_PT_activity"
-    bl_label = "Activity"
-
-    @classmethod
-    def poll(cls, context: Context) -> bool:
-        """Once there was a job."""
-        state = state_of(context)
-        return bool(state.job_label or state.last_message)
-
-    def draw(self, context: Context) -> None:
-        """Draw the progress with a button to cancel, or the last message."""
-        state = state_of(context)
-        assert self.layout is not None
-        column = self.layout.column(align=True)
-        if state.job_label:
-            row = column.row(align=True)
-            row.progress(factor=state.job_progress, text=f"{state.job_label} {state.job_progress:.0%}")
-            row.operator("ggg_cloud.cancel", text="", icon="CANCEL")
-            for line in _wrapped(context, state.job_text):
-                column.label(text=line, translate=False)
-            return
-        column.alert = state.last_failed
-        first, *rest = _wrapped(context, state.last_message) or [""]
-        column.label(text=first, icon="ERROR" if state.last_failed else "CHECKMARK", translate=False)
-        for line in rest:
-            column.label(text=line, icon="BLANK1", translate=False)
+def draw_progress(row: UILayout, run: Run) -> None:
+    """Draw how far a job is, with a button to cancel it."""
+    row.progress(factor=run.factor, text=f"{run.label} {run.factor:.0%}")
+    row.operator("ggg_cloud.cancel", text="", icon="CANCEL").number = run.number
 
 
-class GGG_CLOUD_PT_storage(_SidebarPanel):
-    """Where the components are."""
-
-    bl_idname = "GGG_CLOUD_PT_storage"
-    bl_label = "Storage"
-    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 - Blender's own way to declare it
-
-    def draw(self, context: Context) -> None:
-        """Draw the settings of the preferences page."""
-        preferences = preferences_of(context)
-        assert self.layout is not None
-        if preferences is None:
-            self.layout.label(text="Enable GGG Cloud in the preferences to change it")
-        else:
-            draw_storage(self.layout, preferences)
-
-
-def _wrapped(context: Context, text: str) -> list[str]:
-    """In lines that fit into the sidebar; its letters are about 6 pixels wide."""
+def draw_text(context: Context, layout: UILayout, text: str, icon: Any = "NONE") -> None:
+    """Draw a text in lines that fit into the sidebar, an icon before the first. Letters are about 6 pixels wide."""
     assert context.region is not None
     assert context.preferences is not None
     room = context.region.width / context.preferences.system.ui_scale - 70
     width = max(16, int(room / 6))
-    return [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
+    column = layout.column(align=True)
+    for part in [part for line in text.splitlines() for part in textwrap.wrap(line, width)]:
+        column.label(text=part, icon=icon, translate=False)
+        icon = "NONE" if icon == "NONE" else "BLANK1"
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs
     (
+        GGG_CLOUD_MT_connections,
+        GGG_CLOUD_PT_connection,
         GGG_CLOUD_UL_components,
         GGG_CLOUD_PT_components,
         GGG_CLOUD_PT_push,
-        GGG_CLOUD_PT_activity,
-        GGG_CLOUD_PT_storage,
     )
 )

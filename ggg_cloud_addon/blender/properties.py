@@ -1,16 +1,11 @@
-"""What the sidebar shows and asks. Lives on the window manager: never saved in a .blend."""
+"""What the sidebar asks. Lives on the window manager: never saved in a .blend."""
 
 import bpy
-from bpy.props import (
-    BoolProperty,
-    CollectionProperty,
-    EnumProperty,
-    FloatProperty,
-    IntProperty,
-    PointerProperty,
-    StringProperty,
-)
-from bpy.types import PropertyGroup
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
+from bpy.types import Context, PropertyGroup
+
+from .shown import shown_age, shown_size
+from .view import Row, view
 
 SOURCES = (
     ("SELECTION", "Selection", "The selected objects"),
@@ -30,42 +25,60 @@ class GGGCloudComponent(PropertyGroup):
     """One line of the component list; ``name`` is the component ID."""
 
     size: StringProperty()  # type: ignore[valid-type]
-    modified: StringProperty()  # type: ignore[valid-type]
+    age: StringProperty()  # type: ignore[valid-type]
+    status: StringProperty()  # type: ignore[valid-type]
+
+
+def _search(state: "GGGCloudState", context: Context) -> None:
+    fill_list(state)
 
 
 class GGGCloudState(PropertyGroup):
-    """What the sidebar shows and asks."""
+    """What the sidebar asks, and the part of the components that its list shows."""
 
     components: CollectionProperty(type=GGGCloudComponent)  # type: ignore[valid-type]
     active_index: IntProperty(name="Component")  # type: ignore[valid-type]
-    is_listed: BoolProperty()  # type: ignore[valid-type]
+    search: StringProperty(  # type: ignore[valid-type]
+        name="Search",
+        description="Show the components that have these words",
+        options={"TEXTEDIT_UPDATE"},
+        update=_search,
+    )
+    only_differences: BoolProperty(  # type: ignore[valid-type]
+        name="Only Differences",
+        description="Show only what is not the same in the storage and in the synced folder",
+        update=_search,
+    )
     source: EnumProperty(name="What", items=SOURCES)  # type: ignore[valid-type]
     file_format: EnumProperty(name="Format", items=FORMATS)  # type: ignore[valid-type]
     component_name: StringProperty(  # type: ignore[valid-type]
         name="Name",
         description="The component's name in the storage, such as robot/arm. Empty: the name of what is pushed",
     )
-    job_label: StringProperty()  # type: ignore[valid-type]
-    job_text: StringProperty()  # type: ignore[valid-type]
-    job_progress: FloatProperty()  # type: ignore[valid-type]
-    last_message: StringProperty()  # type: ignore[valid-type]
-    last_failed: BoolProperty()  # type: ignore[valid-type]
 
 
-def state_of(context: bpy.types.Context) -> GGGCloudState:
+def state_of(context: Context) -> GGGCloudState:
     """The state of this Blender."""
     return context.window_manager.ggg_cloud  # type: ignore[no-any-return]
 
 
-def shown_size(size: float) -> str:
-    """Bytes as people read them."""
-    if size < 1000:
-        return f"{size:.0f} B"
-    for unit in ("kB", "MB"):
-        size /= 1000
-        if size < 999.95:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} GB"
+def fill_list(state: GGGCloudState, chosen: str = "") -> None:
+    """Show what the search lets through, and keep a component chosen: this one, or the one that was."""
+    if not chosen and 0 <= state.active_index < len(state.components):
+        chosen = state.components[state.active_index].name
+    rows = view.search(state.search, only_differences=state.only_differences)
+    state.components.clear()
+    for row in rows:
+        _fill(state.components.add(), row)
+    names = [row.component_id for row in rows]
+    state.active_index = names.index(chosen) if chosen in names else 0
+
+
+def _fill(item: GGGCloudComponent, row: Row) -> None:
+    item.name = row.component_id
+    item.size = shown_size(row.size, digits=0)
+    item.age = shown_age(row.modified)
+    item.status = row.status
 
 
 CLASSES = (GGGCloudComponent, GGGCloudState)

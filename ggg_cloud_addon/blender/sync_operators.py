@@ -1,0 +1,114 @@
+"""Keeping the folder of a connection in sync: ``bpy.ops.ggg_cloud.sync`` and what a person decides about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.types import Context
+
+from ..worker.client import JobError
+from .connections import storage_config, sync_settings
+from .job import Steps, WorkerOperator, worker
+from .properties import fill_list, state_of
+from .scene import SceneError
+from .shown import counted
+from .view import Row, view
+
+CHOICES = (
+    ("local", "Keep Mine", "The file here replaces the one in the storage, which stays in the history or the trash"),
+    ("remote", "Keep Theirs", "The one in the storage replaces the file here, which goes to the folder's trash"),
+    ("keep_both", "Keep Both", "The file here gets a name of its own beside the one from the storage, on both sides"),
+)
+
+
+class _SyncOperator(WorkerOperator):
+    def _synced(
+        self,
+        context: Context,
+        *,
+        dry_run: bool = False,
+        deletes: bool = False,
+        choices: Mapping[str, str] | None = None,
+    ) -> Steps:
+        """Sync; in a window nothing is deleted that the sidebar did not show before (``deletes``: it did)."""
+        config, settings = storage_config(context), sync_settings(context)
+        if settings is None:
+            raise SceneError("No folder is chosen to be kept in sync; choose one in the sidebar.")
+        confirmed = None
+        if self._in_window:
+            confirmed = view.outcome["deletes"] if deletes and view.outcome else []
+        view.outcome = None
+        job = worker().submit(
+            "sync", config, sync=settings, confirmed=confirmed, choices=dict(choices or {}), dry_run=dry_run
+        )
+        yield job
+        outcome = job.wait()
+        if self._in_window:
+            view.outcome = outcome
+            listing = worker().submit("list", config, folder=settings)
+            yield listing
+            view.rows = [Row(*row) for row in listing.wait()["rows"]]
+            view.is_listed = True
+            fill_list(state_of(context))
+        return _told(outcome, shown=self._in_window)
+
+
+class GGG_CLOUD_OT_sync(_SyncOperator):
+    """Make the folder and the storage the same"""
+
+    bl_idname = "ggg_cloud.sync"
+    bl_label = "Sync"
+
+    dry_run: BoolProperty(  # type: ignore[valid-type]
+        name="Preview", description="Only show what would be done", options={"SKIP_SAVE"}
+    )
+    deletes: BoolProperty(  # type: ignore[valid-type]
+        name="Delete", description="What the sidebar shows as about to be deleted is meant", options={"SKIP_SAVE"}
+    )
+
+    def steps(self, context: Context) -> Steps:
+        """Sync, or preview."""
+        return (yield from self._synced(context, dry_run=self.dry_run, deletes=self.deletes))
+
+
+class GGG_CLOUD_OT_resolve(_SyncOperator):
+    """Decide a conflict, and sync"""
+
+    bl_idname = "ggg_cloud.resolve"
+    bl_label = "Decide a Conflict"
+
+    path: StringProperty(name="Path")  # type: ignore[valid-type]
+    choice: EnumProperty(name="Choice", items=CHOICES)  # type: ignore[valid-type]
+
+    @classmethod
+    def description(cls, context: Context, properties: Any) -> str:
+        """Of the button's choice."""
+        return next(text for choice, _, text in CHOICES if choice == properties.choice)
+
+    def steps(self, context: Context) -> Steps:
+        """Sync with this choice."""
+        return (yield from self._synced(context, choices={self.path: self.choice}))
+
+
+def _told(outcome: dict[str, Any], *, shown: bool) -> str:
+    """What to tell of a sync.
+
+    Raises:
+        JobError: something failed, or waits for a person and nobody is there to see it (``shown``).
+    """
+    summary: str = outcome["summary"]
+    if outcome["state"] == "planned":
+        return summary.partition("\n")[0]
+    if outcome["state"] == "confirm":
+        return f"Nothing is done yet: {counted(len(outcome['deletes']), 'file')} would be deleted"
+    if outcome["errors"] or (outcome["conflicts"] and not shown):
+        raise JobError(summary)
+    if outcome["conflicts"]:
+        return f"{summary.partition(chr(10))[0]} {counted(len(outcome['conflicts']), 'conflict')} to decide."
+    return summary.partition("\n")[0]
+
+
+register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs
+    (GGG_CLOUD_OT_sync, GGG_CLOUD_OT_resolve)
+)

@@ -1,0 +1,115 @@
+"""What the sidebar shows, in memory: drawing reads it, and jobs fill it when they end."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SHOWN_ROWS = 500
+"""So many lines the list holds at once; a search narrows it down."""
+MESSAGES = 5
+
+STATUSES: Mapping[str, tuple[str, Any]] = {
+    "same": ("The same here and there", "CHECKMARK"),
+    "here": ("Only here", "EXPORT"),
+    "there": ("Only there", "IMPORT"),
+    "newer_here": ("Newer here", "TRIA_UP"),
+    "newer_there": ("Newer there", "TRIA_DOWN"),
+    "both": ("Changed on both sides", "ERROR"),
+    "deleted_here": ("Deleted here", "TRASH"),
+    "deleted_there": ("Deleted there", "TRASH"),
+    "problem": ("Cannot be synced", "CANCEL"),
+    "": ("", "BLANK1"),
+}
+"""How a component in the storage stands to the synced folder: in words, and Blender's icon for it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A component."""
+
+    component_id: str
+    size: int
+    """Bytes."""
+    modified: float
+    """Seconds since 1970."""
+    status: str = ""
+    """One of :data:`STATUSES`."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a component."""
+
+    version_id: str
+    size: int
+    modified: float
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Message:
+    """How a job ended."""
+
+    text: str
+    failed: bool
+    at: float
+    """Seconds since 1970."""
+
+
+@dataclass
+class View:
+    """All of it; there is one."""
+
+    rows: list[Row] = field(default_factory=list)
+    """In the order of their IDs."""
+    matching: int = 0
+    """How many of the rows the search lets through."""
+    is_listed: bool = False
+    versions_of: str = ""
+    versions: list[Version] = field(default_factory=list)
+    outcome: dict[str, Any] | None = None
+    """What the last sync or its preview answered (the worker's verb ``sync``)."""
+    messages: "deque[Message]" = field(default_factory=lambda: deque(maxlen=MESSAGES))
+    """The newest first."""
+
+    def tell(self, text: str, *, failed: bool) -> None:
+        """Keep how a job ended."""
+        self.messages.appendleft(Message(text, failed, time.time()))
+
+    def forget_storage(self) -> None:
+        """Another storage is used from now on."""
+        self.rows, self.is_listed = [], False
+        self.versions_of, self.versions = "", []
+        self.outcome = None
+
+    def row(self, component_id: str) -> Row | None:
+        """The component of this ID."""
+        return next((each for each in self.rows if each.component_id == component_id), None)
+
+    def put(self, row: Row) -> None:
+        """Add a component, or bring it up to date."""
+        self.drop({row.component_id})
+        index = sum(each.component_id < row.component_id for each in self.rows)
+        self.rows.insert(index, row)
+
+    def drop(self, component_ids: set[str]) -> None:
+        """Take components out."""
+        self.rows = [each for each in self.rows if each.component_id not in component_ids]
+
+    def search(self, text: str, *, only_differences: bool) -> list[Row]:
+        """The first rows that have all words of the text, and differ from the synced folder if only such count."""
+        words = text.casefold().split()
+        found = [
+            row
+            for row in self.rows
+            if not (only_differences and row.status in ("same", ""))
+            and all(word in row.component_id.casefold() for word in words)
+        ]
+        self.matching = len(found)
+        return found[:SHOWN_ROWS]
+
+
+view = View()
+"""Of this Blender."""

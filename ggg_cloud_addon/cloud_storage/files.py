@@ -52,7 +52,10 @@ class FileSource:
             return self.path.open("rb")
 
     def verify(self) -> None:
-        """Raise SourceChangedError unless size, mtime and inode are what they were at the start."""
+        """Raise SourceChangedError unless size, times and inode are what they were at the start.
+
+        The ctime shows an edit that put the mtime back.
+        """
         try:
             now = _look(self.path.stat())
         except FileNotFoundError:
@@ -63,8 +66,8 @@ class FileSource:
             )
 
 
-def _look(stat: os.stat_result) -> tuple[int, int, int]:
-    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+def _look(stat: os.stat_result) -> tuple[int, ...]:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 @contextlib.contextmanager

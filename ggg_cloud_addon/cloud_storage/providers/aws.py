@@ -32,6 +32,7 @@ from .aws_objects import (
     whole_second,
     write_options,
 )
+from .aws_unfinished import UnfinishedUploads
 from .aws_upload import Uploader
 from .base import Capabilities, Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion, OnBytes, Page, Source
 from .streams import ResumingDownload
@@ -63,8 +64,9 @@ class AwsProvider:
         self._s3 = S3(config)
         self._bucket = config.bucket_name
         self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="s3")
-        self._conditions = Conditions(self._s3, config.prefix, self.erase)
-        self._uploader = Uploader(config, self._s3, self._conditions, self._pool, self.identity)
+        unfinished = UnfinishedUploads(self.identity)
+        self._conditions = Conditions(self._s3, config.prefix, self.erase, unfinished)
+        self._uploader = Uploader(config, self._s3, self._conditions, self._pool, unfinished)
 
     def __repr__(self) -> str:
         return f"AwsProvider({self.identity!r})"
@@ -273,6 +275,10 @@ class AwsProvider:
                 self._s3.client.delete_object(Bucket=self._bucket, Key=key, VersionId=each["VersionId"])
             if not history:
                 self._s3.client.delete_object(Bucket=self._bucket, Key=key)
+
+    def tidy(self) -> None:
+        """Abort their multipart uploads, which cost money."""
+        self._uploader.abort_dead()
 
     def share_link(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
         """A presigned URL; with credentials that are temporary it ends with them."""

@@ -13,12 +13,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ..errors import BucketNotFoundError, StorageError, StoreUnavailableError
+from ..errors import BucketNotFoundError, LocalFileError, StorageError, StoreUnavailableError
 from ..names import STORE_FOLDER
 from . import problems
 from .aws_client import S3
 from .aws_errors import status_of
 from .aws_objects import look
+from .aws_unfinished import UnfinishedUploads
 from .base import Condition, IfAbsent, IfMatch
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,15 @@ NO_ETAG = '"00000000000000000000000000000000"'
 class Conditions:
     """The conditions of one bucket's requests; asked for once, when first needed."""
 
-    def __init__(self, s3: S3, prefix: str, erase: Callable[[str], None]) -> None:
-        """Ask below ``prefix``, where the credentials may write; ``erase`` takes the traces away."""
+    def __init__(self, s3: S3, prefix: str, erase: Callable[[str], None], unfinished: UnfinishedUploads) -> None:
+        """Ask below ``prefix``, where the credentials may write; ``erase`` takes the traces away.
+
+        ``unfinished`` keeps the record by which the traces of a process that is killed meanwhile are found.
+        """
         self._s3 = s3
         self._prefix = prefix.strip("/")
         self._erase = erase
+        self._unfinished = unfinished
 
     @cached_property
     def held(self) -> frozenset[tuple[str, str]]:
@@ -46,9 +51,11 @@ class Conditions:
         if self._s3.is_amazon:
             return ALL
         try:
-            with self._s3.translated():
-                held = self._ask()
-        except (StoreUnavailableError, BucketNotFoundError):
+            key = f"{self._prefix}{'/' if self._prefix else ''}{STORE_FOLDER}/{uuid.uuid4().hex}"
+            with self._s3.translated(), self._unfinished.hold(key, "", 0, {}) as record:
+                held = self._ask(key)
+                record.remove()
+        except (StoreUnavailableError, BucketNotFoundError, LocalFileError):
             raise
         except StorageError:
             log.warning("%s could not be asked about conditions", self._s3.store, exc_info=True)
@@ -76,10 +83,17 @@ class Conditions:
             raise problems.changed(key)
         return {}
 
-    def _ask(self) -> frozenset[tuple[str, str]]:
+    def take_away(self, key: str) -> None:
+        """Take away what a killed process left when it asked."""
+        client, bucket = self._s3.client, self._s3.bucket
+        for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key):
+            for each in page.get("Uploads", ()):
+                client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=each["UploadId"])
+        self._erase(key)
+
+    def _ask(self, key: str) -> frozenset[tuple[str, str]]:
         """Ask, for a key of our own, for what must be refused; nothing is left behind."""
         client = self._s3.client
-        key = f"{self._prefix}{'/' if self._prefix else ''}{STORE_FOLDER}/{uuid.uuid4().hex}"
         where = {"Bucket": self._s3.bucket, "Key": key}
         held = set()
 

@@ -31,6 +31,7 @@ class Upload:
     sha256: str
     """Of the whole content: with the same part size, equal parts."""
     part_size: int
+    """0: no content, but a question for the server about its conditions."""
     options: str
     """What the object is made with besides its content."""
     upload_id: str | None = None

@@ -38,14 +38,19 @@ class Uploader:
     """Makes objects in one bucket."""
 
     def __init__(
-        self, config: CloudStorageConfig, s3: S3, conditions: Conditions, pool: ThreadPoolExecutor, identity: str
+        self,
+        config: CloudStorageConfig,
+        s3: S3,
+        conditions: Conditions,
+        pool: ThreadPoolExecutor,
+        unfinished: UnfinishedUploads,
     ) -> None:
-        """``pool`` sends the parts of all files; ``identity`` tells the bucket from all others."""
+        """``pool`` sends the parts of all files; ``unfinished`` keeps the records of this bucket's uploads."""
         self._config = config
         self._s3 = s3
         self._conditions = conditions
         self._pool = pool
-        self._unfinished = UnfinishedUploads(identity)
+        self._unfinished = unfinished
         self._lock = threading.Lock()
         self._running = 0
 
@@ -227,7 +232,9 @@ class Uploader:
         try:
             with self._s3.translated(upload.key):
                 try:
-                    if upload.upload_id:
+                    if not upload.part_size:
+                        self._conditions.take_away(upload.key)
+                    elif upload.upload_id:
                         self._s3.single.abort_multipart_upload(
                             Bucket=self._s3.bucket, Key=upload.key, UploadId=upload.upload_id
                         )

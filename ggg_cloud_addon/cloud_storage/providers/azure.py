@@ -292,6 +292,9 @@ class AzureProvider:
                 if blob.version_id:
                     self._blob(key, blob.version_id).delete_blob()
 
+    def tidy(self) -> None:
+        """Nothing: Azure drops blocks that no commit took up."""
+
     def share_link(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
         """A URL with a shared access signature that only reads."""
         self.head(key, version_id=version_id)

@@ -121,6 +121,10 @@ class FaultyProvider:
         """See :meth:`~.base.Provider.erase`."""
         self._call(lambda: self.inner.erase(key))
 
+    def tidy(self) -> None:
+        """See :meth:`~.base.Provider.tidy`."""
+        self._call(self.inner.tidy)
+
     def share_link(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
         """See :meth:`~.base.Provider.share_link`."""
         return self._call(lambda: self.inner.share_link(key, seconds, version_id=version_id))

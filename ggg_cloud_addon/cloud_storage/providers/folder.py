@@ -213,6 +213,9 @@ class FolderProvider:
         with self._translated(key), self._records.lock(key):
             self._records.forget(key)
 
+    def tidy(self) -> None:
+        """Nothing: what arrives next sweeps what did not arrive."""
+
     def share_link(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
         """A folder has none; the sentence says where the file lies."""
         self.head(key, version_id=version_id)

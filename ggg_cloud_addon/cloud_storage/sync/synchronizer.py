@@ -102,6 +102,7 @@ class StorageSynchronizer:
             runner = Runner(applier, pool, self._jobs, state, result, say, tell)
             runner.run([each for each in plan if each.kind in DELETES])  # their places may be taken by what arrives
             runner.run([each for each in plan if each.kind not in (*DELETES, *WAITING)])
+            self._provider.tidy()
             if result.done:
                 trash.empty(self._config.trash_days, self._config.trash_size)
         log.info("Synced %s: %s", self._root, result.get_summary_string())

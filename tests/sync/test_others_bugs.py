@@ -5,22 +5,51 @@ import os
 import random
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from users import User, at, objects, objects_of, settle, tree
+from fault_proxy import FaultProxy
+from servers import Server
+from users import Tree, User, at, objects, objects_of, settle, tree
 
+from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
 from ggg_cloud_addon.cloud_storage.errors import (
+    MassDeleteError,
     PreconditionFailedError,
     SourceChangedError,
     StorageError,
     StoreUnavailableError,
 )
 from ggg_cloud_addon.cloud_storage.providers import folder as folder_store
+from ggg_cloud_addon.cloud_storage.providers.base import ObjectInfo, Page, Provider, Source, list_all
 from ggg_cloud_addon.cloud_storage.providers.faults import FaultyProvider
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
+
+
+@pytest.fixture
+def s3(moto: Server, bucket_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
+    """An S3 server with a bucket, behind a bad network."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", moto.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", moto.secret_key)
+    moto.client().create_bucket(Bucket=bucket_name)
+    with FaultProxy(moto.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def cloud(s3: FaultProxy, bucket_name: str) -> Provider:
+    config = CloudStorageConfig(provider="aws", bucket_name=bucket_name, prefix="models", endpoint_url=s3.url)
+    return CloudStorageManager(config).provider
+
+
+@pytest.fixture
+def put_by_others(moto: Server, bucket_name: str) -> Callable[[str], None]:
+    """Make an object with this key, as a tool that has no rules for names."""
+    client = moto.client()
+    return lambda key: client.put_object(Bucket=bucket_name, Key=f"models/{key}", Body=b"x")
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.9])
@@ -41,6 +70,59 @@ def test_s5cmd_695_a_listing_error_with_delete_deletes_nothing(
             failed += 1
         assert ann.tree() == before == objects(store)
     assert failed > 5
+
+
+def test_s5cmd_695_a_listing_cut_off_after_a_page_deletes_nothing(
+    ann: User, store: FolderProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_store, "PAGE_SIZE", 5)
+    ann.save(**{f"part_{number}": b"%d" % number for number in range(8)})
+    ann.sync()
+    before = ann.tree()
+
+    class CutOff(FolderProvider):
+        def list(self, prefix: str = "", *, token: str | None = None) -> Page:
+            if token is not None:
+                raise StoreUnavailableError("The connection broke.")
+            return super().list(prefix, token=token)
+
+    with pytest.raises(StoreUnavailableError):
+        User(ann.folder, CutOff(store.root)).sync()
+    assert ann.tree() == before == objects(store)
+
+
+def test_s5cmd_695_a_listing_cut_off_in_a_page_deletes_nothing(ann: User, cloud: Provider, s3: FaultProxy) -> None:
+    ann.provider = cloud
+    ann.save(**{f"part_{number}": b"%d" % number for number in range(8)})
+    ann.sync()
+    before = ann.tree()
+    s3.truncate(times=100, method="GET", path="list-type=2(?!.*max-keys)")
+    asked = len(s3.requests)
+    with pytest.raises(StoreUnavailableError):
+        ann.sync()
+    assert s3.faults
+    assert ann.tree() == before
+    assert {request.method for request in s3.requests[asked:]} == {"GET"}
+
+
+def content_of(provider: Provider) -> Tree:
+    found = {}
+    for each in list_all(provider, "models/"):
+        with provider.get(each.key) as download:
+            found[each.key.removeprefix("models/")] = b"".join(download)
+    return found
+
+
+@pytest.mark.parametrize("side", ["here", "there"])
+def test_rclone_bisync_an_empty_side_deletes_nothing_unasked(ann: User, store: FolderProvider, side: str) -> None:
+    ann.save(**{f"part_{number}": b"%d" % number for number in range(12)})
+    ann.sync()
+    before = ann.tree()
+    for path in (ann.folder if side == "here" else store.root / "models").glob("*.blend"):
+        path.unlink()
+    with pytest.raises(MassDeleteError, match="12 of 12"):
+        ann.sync()
+    assert (objects(store) if side == "here" else ann.tree()) == before
 
 
 @pytest.mark.parametrize("left", [True, False], ids=["empty folder", "no folder"])
@@ -102,20 +184,98 @@ def test_unison_unicode_names_of_two_forms_are_never_one_file(ann: User, bob: Us
 
 
 @pytest.mark.parametrize(
-    "name", ["CON.blend", "a.ggg_part/../x.blend", "dot./x.blend", "back\\slash.blend", "c:d.blend"]
+    "name",
+    ["CON.blend", "com1.fbx.blend", "dot./x.blend", "space /x.blend", "back\\slash.blend", "c:d.blend", "what?.blend"],
 )
-def test_windows_names_an_object_with_a_reserved_one_is_skipped_and_said(
-    ann: User, store: FolderProvider, tmp_path: Path, name: str
+@pytest.mark.parametrize("side", ["here", "there"])
+def test_windows_names_that_it_cannot_have_are_skipped_and_said(
+    ann: User, bob: User, store: FolderProvider, side: str, name: str
 ) -> None:
-    (store.root / "models" / name).parent.mkdir(parents=True, exist_ok=True)
-    (store.root / "models" / "a.ggg_part").mkdir(exist_ok=True)
-    (store.root / "models" / name).write_bytes(b"x")
     ann.save(arm=b"arm")
+    path = (ann.folder if side == "here" else store.root / "models") / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
     result = ann.sync()
-    assert objects_of(ann)["arm.blend"] == b"arm"
-    assert {*ann.tree()} <= {"arm.blend", "x.blend"}
-    if "x.blend" not in ann.tree():
-        assert [action.path for action in result.skipped] == [name]
+    assert [action.path for action in result.skipped] == [name]
+    assert name in result.get_summary_string()
+    assert objects_of(ann).keys() | ann.tree().keys() == {"arm.blend", name}
+    bob.sync()
+    assert {*bob.tree()} == {"arm.blend"}
+
+
+def test_windows_names_a_path_of_more_than_260_characters_goes_both_ways(ann: User, bob: User) -> None:
+    long = "__".join(["a folder of forty characters, more or less"] * 8)
+    ann.save(**{long: b"by ann"})
+    settle(ann, bob)
+    bob.save(**{long: b"by bob"})
+    settle(ann, bob)
+    assert ann.path(long).read_bytes() == b"by bob"
+    assert len(str(ann.path(long).relative_to(ann.folder))) > 260
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "../evil.blend", "a/../../../evil.blend", "/evil.blend", "//host/evil.blend", "a//evil.blend", "./evil.blend",
+        "..\\evil.blend", "C:\\evil.blend", "C:evil.blend", "nul\0evil.blend", ".ggg_cloud/evil.blend",
+    ],
+)  # fmt: skip
+def test_aws_cli_keys_that_lead_out_of_the_folder_are_skipped_and_said(
+    ann: User, cloud: Provider, put_by_others: Callable[[str], None], tmp_path: Path, key: str
+) -> None:
+    put_by_others(key)
+    put_by_others("arm.blend")
+    ann.provider = cloud
+    result = ann.sync()
+    assert {path.name for path in tmp_path.rglob("*.blend")} == {"arm.blend"}
+    assert not Path("/evil.blend").exists()
+    assert ".ggg_cloud" in key or [action.path for action in result.skipped] == [key]
+    result.get_summary_string().encode()
+
+
+def test_s3_a_folder_and_a_file_at_one_key_wait_for_a_person(
+    ann: User, cloud: Provider, put_by_others: Callable[[str], None]
+) -> None:
+    for key in ("robot.blend", "robot.blend/arm.blend", "leg.blend"):
+        put_by_others(key)
+    ann.provider = cloud
+    result = ann.sync()
+    assert {action.path for action in result.conflicts} == {"robot.blend", "robot.blend/arm.blend"}
+    assert "a file and a folder at once" in result.get_summary_string()
+    assert {*ann.tree()} == {"leg.blend"}
+    assert ann.sync().done == []
+    assert {*content_of(cloud)} == {"robot.blend", "robot.blend/arm.blend", "leg.blend"}
+
+
+@pytest.mark.parametrize("file_is", ["here", "there"])
+def test_s3_a_folder_on_one_side_and_a_file_on_the_other_wait_for_a_person(ann: User, bob: User, file_is: str) -> None:
+    ann.save(**{"robot": b"a file"} if file_is == "here" else {"robot.blend__arm": b"in a folder"})
+    bob.save(**{"robot": b"a file"} if file_is == "there" else {"robot.blend__arm": b"in a folder"})
+    bob.sync()
+    before = ann.tree(), bob.tree()
+    assert len(ann.sync().conflicts) == 2
+    assert (ann.tree(), bob.tree()) == before
+    assert objects_of(ann) == bob.tree()
+
+
+@pytest.mark.parametrize("status", [409, 412])
+@pytest.mark.parametrize("there_already", [True, False], ids=["replace", "create"])
+def test_aws_s3_a_refused_write_is_told_and_the_others_go_on(
+    ann: User, cloud: Provider, s3: FaultProxy, status: int, there_already: bool
+) -> None:
+    ann.provider = cloud
+    ann.save(**({"arm": b"old"} if there_already else {"head": b"head"}))
+    ann.sync()
+    ann.save(arm=b"new", leg=b"leg")
+    s3.answer(status, times=3, method="PUT", path="arm.blend")
+    result = ann.sync()
+    assert {*result.errors} == {"arm.blend"}
+    assert content_of(cloud).get("arm.blend") == (b"old" if there_already else None)
+    assert content_of(cloud)["leg.blend"] == b"leg"
+    for _ in range(3):
+        ann.sync()
+    assert ann.tree() == content_of(cloud)
+    assert ann.path("arm").read_bytes() == b"new"
 
 
 def test_rclone_conflict_loser_pathname_a_taken_name_of_a_conflict_copy_is_numbered(
@@ -145,6 +305,41 @@ def test_syncthing_3742_a_file_saved_after_the_plan_is_not_overwritten(
     assert ann.tree()[f"{name}.blend"] == b"by ann"
     settle(ann, bob)
     assert {b"by ann", b"by bob"} <= {*bob.tree().values()}
+
+
+def test_unison_664_a_write_of_the_same_size_right_after_a_sync_beats_a_delete(
+    ann: User, bob: User, arm: bytes
+) -> None:
+    bob.delete("arm")
+    ann.path("arm").write_bytes(b"THE ARM")
+    settle(ann, bob)
+    assert ann.path("arm").read_bytes() == b"THE ARM"
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["", "with the old mtime"])
+def test_aws_cli_5103_edited_while_uploaded_same_size(ann: User, store: FolderProvider, hidden: bool) -> None:
+    """No object ever is half old, half new."""
+    old, new = b"a" * 3_000_000, b"b" * 3_000_000
+    before: list[os.stat_result] = []
+
+    def edit(count: int) -> None:
+        if not before:
+            before.append(ann.path("arm").stat())
+            with ann.path("arm").open("r+b") as file:
+                file.write(new)
+            if hidden:
+                os.utime(ann.path("arm"), ns=(before[0].st_atime_ns, before[0].st_mtime_ns))
+
+    class Slow(FolderProvider):
+        def put(self, key: str, source: Source, **options: Any) -> ObjectInfo:
+            return super().put(key, source, **options | {"on_bytes": edit})
+
+    ann.save(arm=old)
+    result = User(ann.folder, Slow(store.root)).sync()
+    assert isinstance(result.errors["arm.blend"], SourceChangedError)
+    assert objects(store) == {}
+    ann.sync()
+    assert objects(store) == {"arm.blend": new}
 
 
 def test_unison_664_a_file_saved_after_the_plan_is_not_deleted(ann: User, bob: User, arm: bytes) -> None:

@@ -3,6 +3,7 @@
 from .config import SyncConfig
 from .events import SyncEvent
 from .result import SyncResult
+from .status import Status, compare
 from .synchronizer import StorageSynchronizer
 
-__all__ = ["StorageSynchronizer", "SyncConfig", "SyncEvent", "SyncResult"]
+__all__ = ["Status", "StorageSynchronizer", "SyncConfig", "SyncEvent", "SyncResult", "compare"]

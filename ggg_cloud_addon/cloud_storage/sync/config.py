@@ -1,13 +1,14 @@
 """What to sync, and which way."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import ConfigError
 
 DIRECTIONS = ("both", "upload", "download")
+CHOICES = ("keep_both", "local", "remote")
 CONFLICT_POLICIES = ("keep_both", "newer", "local", "remote", "ask")
 MIN_DELETES = 10
 """So many deletes in one run are never a mass delete."""
@@ -33,6 +34,9 @@ class SyncConfig:
     exclude_patterns: Sequence[str] = ()
     conflict: str = "keep_both"
     """When both sides changed: ``"keep_both"``, ``"newer"``, ``"local"``, ``"remote"`` or ``"ask"``."""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """How a person solved the conflict of a path: ``"keep_both"``, ``"local"`` or ``"remote"``, also where
+    ``overwrite`` is off."""
     max_delete: float = 0.25
     """The share of the known files that one run may delete; more needs a person. Ten are always allowed."""
     dry_run: bool = False
@@ -49,6 +53,9 @@ class SyncConfig:
             raise ConfigError(
                 f'The conflict policy "{self.conflict}" is unknown; use one of {", ".join(CONFLICT_POLICIES)}.'
             )
+        for path, choice in self.choices.items():
+            if choice not in CHOICES:
+                raise ConfigError(f'The choice "{choice}" for "{path}" is unknown; use one of {", ".join(CHOICES)}.')
         if not 0 <= self.max_delete <= 1:
             raise ConfigError("max_delete is a share of the known files, from 0 to 1.")
         if self.trash_days < 0 or self.trash_size < 0:

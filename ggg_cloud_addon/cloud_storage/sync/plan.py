@@ -32,6 +32,7 @@ SILENT = (Kind.REMEMBER, Kind.FORGET)
 """Of no interest to anybody: nothing changes on either side."""
 WAITING = (Kind.CONFLICT, Kind.SKIP)
 """Nothing is done."""
+CHANGED_ON_BOTH = "changed on both sides"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Action:
     reason: str
     size: int = 0
     """Bytes that move."""
+
+    @property
+    def can_choose(self) -> bool:
+        """Whether it is a conflict that a choice (:attr:`SyncConfig.choices`) solves; names that clash are not."""
+        return self.kind is Kind.CONFLICT and self.reason == CHANGED_ON_BOTH
 
 
 def make_plan(local: Local, remote: Remote, base: Base, config: SyncConfig) -> tuple[Action, ...]:
@@ -113,17 +119,17 @@ def _decide(
 
 
 def _resolve(path: str, local: LocalFile, remote: RemoteFile, config: SyncConfig) -> Action:
-    policy = config.conflict
+    policy = config.choices.get(path, config.conflict)
     if policy == "newer":
         written = datetime.fromtimestamp(local.fingerprint.mtime_ns / 1e9, UTC)
         policy = "local" if written > remote.modified else "remote"
     if policy == "local":
-        return _upload(path, local, "changed on both sides, this side is kept")
+        return _upload(path, local, f"{CHANGED_ON_BOTH}, this side is kept")
     if policy == "remote":
-        return _download(path, remote, "changed on both sides, the other side is kept")
+        return _download(path, remote, f"{CHANGED_ON_BOTH}, the other side is kept")
     if policy == "keep_both" and config.direction == "both":
-        return Action(Kind.KEEP_BOTH, path, "changed on both sides", local.fingerprint.size + remote.size)
-    return Action(Kind.CONFLICT, path, "changed on both sides")
+        return Action(Kind.KEEP_BOTH, path, CHANGED_ON_BOTH, local.fingerprint.size + remote.size)
+    return Action(Kind.CONFLICT, path, CHANGED_ON_BOTH)
 
 
 def _upload(path: str, local: LocalFile, reason: str) -> Action:
@@ -137,15 +143,16 @@ def _download(path: str, remote: RemoteFile, reason: str) -> Action:
 def _allowed(action: Action, is_here: bool, is_there: bool, config: SyncConfig) -> Action:
     """The action itself, or a skip with the setting that forbids it."""
     why = None
+    overwrite = config.overwrite or action.path in config.choices
     if config.direction == "upload" and action.kind in (Kind.DOWNLOAD, Kind.DELETE_LOCAL):
         why = "only uploads are made"
     elif config.direction == "download" and action.kind in (Kind.UPLOAD, Kind.DELETE_REMOTE):
         why = "only downloads are made"
     elif not config.delete_files and action.kind in DELETES:
         why = "deletes are off"
-    elif not config.overwrite and action.kind is Kind.KEEP_BOTH:
+    elif not overwrite and action.kind is Kind.KEEP_BOTH:
         return Action(Kind.CONFLICT, action.path, action.reason)
-    elif not config.overwrite and is_here and is_there and action.kind in (Kind.UPLOAD, Kind.DOWNLOAD):
+    elif not overwrite and is_here and is_there and action.kind in (Kind.UPLOAD, Kind.DOWNLOAD):
         why = "overwriting is off"
     return action if why is None else Action(Kind.SKIP, action.path, f"{action.reason}, but {why}")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ..errors import StorageError
 from .plan import Action, Kind
+from .scan import Local, Remote
 
 ALLOW_DELETES = "If that is meant, allow it for one run by max_delete=1 (on the command line: --max-delete 1)."
 """What a person can do about a refused mass delete."""
@@ -20,6 +21,9 @@ class SyncResult:
     done: list[Action] = field(default_factory=list)
     errors: dict[str, StorageError] = field(default_factory=dict)
     """By path; the others were done all the same."""
+    local: Local = field(default_factory=dict, repr=False)
+    remote: Remote = field(default_factory=dict, repr=False)
+    """What the plan was made of: both sides, to show what a conflict is about."""
 
     @property
     def conflicts(self) -> list[Action]:

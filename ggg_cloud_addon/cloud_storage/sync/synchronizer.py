@@ -52,7 +52,11 @@ class StorageSynchronizer:
         self._root = Path(config.local_dir)
 
     def synchronize(
-        self, progress_callback: Callable[[str], object] | None = None, *, on_event: OnEvent | None = None
+        self,
+        progress_callback: Callable[[str], object] | None = None,
+        *,
+        on_event: OnEvent | None = None,
+        approve: Callable[[SyncResult], bool] | None = None,
     ) -> SyncResult:
         """Scan both sides, plan, and carry the plan out. What fails for one path does not stop the others.
 
@@ -61,6 +65,7 @@ class StorageSynchronizer:
         Args:
             progress_callback: called with a line for each step.
             on_event: called with what happens, for a program to show.
+            approve: called with what would be done; if it says no, nothing is, and the result is that of a dry run.
 
         Raises:
             CancelledError: it was stopped; what was done stays done, and the next run goes on.
@@ -92,11 +97,14 @@ class StorageSynchronizer:
             plan = make_plan(local, remote, base, self._config)
             tell(Planned(plan))
             refused = self._refused(plan, local, remote, base, comparer)
-            result = SyncResult(plan, dry_run=self._config.dry_run, refused_deletes=refused)
-            if self._config.dry_run:
+            dry_run = self._config.dry_run
+            result = SyncResult(plan, dry_run, refused, local=local, remote=remote)
+            if dry_run:
                 return result
             if refused:
                 raise _mass_delete(refused, len(base))
+            if approve is not None and not approve(replace(result, dry_run=True)):
+                return replace(result, dry_run=True)
             trash = Trash(self._root)
             applier = Applier(self._provider, self._prefix, self._root, local, remote, trash)
             runner = Runner(applier, pool, self._jobs, state, result, say, tell)

@@ -1,0 +1,76 @@
+"""How a folder and a store stand to each other, at a glance: one listing, and no request for a single object."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .config import SyncConfig
+from .plan import Action, Kind, make_plan
+from .scan import Base, Local, Remote, Seen, scan_local, scan_remote
+from .state import open_state
+from .synchronizer import Storage
+
+
+@dataclass(frozen=True)
+class Status:
+    """One component."""
+
+    path: str
+    """Its ID."""
+    size: int
+    """Bytes; of the object, or of the file where there is no object."""
+    modified: float
+    """When that was written, in seconds since 1970."""
+    status: str
+    """``"same"``, ``"here"`` or ``"there"`` (only on that side), ``"newer_here"``, ``"newer_there"``, ``"both"``
+    (changed on both sides), ``"deleted_here"``, ``"deleted_there"``, ``"problem"`` (its name cannot be synced), or
+    ``""`` where only reading both could tell, or the path takes no part in the sync."""
+
+
+def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
+    """Every component of the store and every file that takes part in the sync, in the order of their paths.
+
+    Raises:
+        LocalFileError: the folder cannot be read.
+        StorageError: the store cannot be listed.
+    """
+    provider, prefix = storage.provider, storage.key_prefix
+    listed = scan_remote(provider, prefix, replace(config, file_patterns=("*",), exclude_patterns=()), seen)
+    store = f"{provider.identity} {prefix}"
+    with open_state(Path(config.local_dir), store, provider.location, read_only=True) as state:
+        base = {path: file for path, file in state.load().items() if config.takes(path)}
+    local = scan_local(config, base, seen)
+    remote = {path: file for path, file in listed.items() if config.takes(path)}
+    return sorted(_statuses(local, remote, base, listed, config), key=lambda each: each.path.encode(errors="replace"))
+
+
+def _statuses(local: Local, remote: Remote, base: Base, listed: Remote, config: SyncConfig) -> Iterator[Status]:
+    free = replace(config, direction="both", delete_files=True, overwrite=True, conflict="ask", choices={})
+    actions = {each.path: each for each in make_plan(local, remote, base, free)}
+    for path in local.keys() | listed.keys():
+        if path in local or path in remote:
+            status = _status(actions.get(path), path, local, remote, base)
+        else:
+            status = ""
+        if path in listed:
+            yield Status(path, listed[path].size, listed[path].modified.timestamp(), status)
+        else:
+            seen = local[path].fingerprint
+            yield Status(path, seen.size, seen.mtime_ns / 1e9, status)
+
+
+def _status(action: Action | None, path: str, local: Local, remote: Remote, base: Base) -> str:
+    if action is None:
+        return "same"
+    if action.can_choose:
+        unread = path not in base and local[path].fingerprint.size == remote[path].size
+        return "" if unread else "both"
+    if action.kind is Kind.UPLOAD:
+        return "newer_here" if path in remote else "here"
+    if action.kind is Kind.DOWNLOAD:
+        return "newer_there" if path in local else "there"
+    if action.kind is Kind.DELETE_LOCAL:
+        return "deleted_there"
+    if action.kind is Kind.DELETE_REMOTE:
+        return "deleted_here"
+    return "problem"

@@ -41,7 +41,9 @@ def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
         base = {path: file for path, file in state.load().items() if config.takes(path)}
     local = scan_local(config, base, seen)
     remote = {path: file for path, file in listed.items() if config.takes(path)}
-    return sorted(_statuses(local, remote, base, listed, config), key=lambda each: each.path.encode(errors="replace"))
+    return sorted(
+        _statuses(local, remote, base, listed, config), key=lambda each: each.path.encode(errors="surrogateescape")
+    )
 
 
 def _statuses(local: Local, remote: Remote, base: Base, listed: Remote, config: SyncConfig) -> Iterator[Status]:

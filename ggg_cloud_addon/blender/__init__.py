@@ -5,6 +5,8 @@ from importlib import import_module
 MODULES = (
     "preferences",
     "properties",
+    "credentials",
+    "connection_test",
     "operators",
     "sync_operators",
     "panel",

@@ -4,7 +4,8 @@ import bpy
 from bpy.types import Context
 
 from .job import runs
-from .panel import SidebarPanel, draw_progress, draw_text
+from .panel import SidebarPanel, draw_progress
+from .text import draw_text
 from .view import view
 
 
@@ -27,11 +28,11 @@ class GGG_CLOUD_PT_activity(SidebarPanel):
             column = layout.column(align=True)
             draw_progress(column.row(align=True), run)
             for line in run.lines:
-                draw_text(context, column, line)
+                draw_text(column, context, line)
         for message in view.messages:
             column = layout.column()
             column.alert = message.failed
-            draw_text(context, column, message.text, "ERROR" if message.failed else "CHECKMARK")
+            draw_text(column, context, message.text, "ERROR" if message.failed else "CHECKMARK")
         layout.operator("ggg_cloud.open_log", icon="TEXT")
 
 

@@ -1,6 +1,5 @@
 """The sidebar tab: the connection, the components, pushing, and what goes on. It only reads what is in memory."""
 
-import textwrap
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,6 +12,7 @@ from .job import Run, runs
 from .properties import state_of
 from .shown import counted, shown_ago, shown_size
 from .user_files import ADDON
+from .text import draw_text
 from .view import SHOWN_ROWS, STATUSES, view
 
 KIND_ICONS: Mapping[str, Any] = {
@@ -143,7 +143,7 @@ class GGG_CLOUD_PT_components(SidebarPanel):
             chosen = state.components[state.active_index].name
             about, icon = STATUSES[state.components[state.active_index].status]
             column = layout.column(align=True)
-            draw_text(context, column, chosen)
+            draw_text(column, context, chosen)
             if about:
                 column.label(text=about, icon=icon)
             if view.matching > SHOWN_ROWS:
@@ -222,18 +222,6 @@ def draw_progress(row: UILayout, run: Run) -> None:
     """Draw how far a job is, with a button to cancel it."""
     row.progress(factor=run.factor, text=f"{run.label} {run.factor:.0%}")
     row.operator("ggg_cloud.cancel", text="", icon="CANCEL").number = run.number
-
-
-def draw_text(context: Context, layout: UILayout, text: str, icon: Any = "NONE") -> None:
-    """Draw a text in lines that fit into the sidebar, an icon before the first. Letters are about 6 pixels wide."""
-    assert context.region is not None
-    assert context.preferences is not None
-    room = context.region.width / context.preferences.system.ui_scale - 70
-    width = max(16, int(room / 6))
-    column = layout.column(align=True)
-    for part in [part for line in text.splitlines() for part in textwrap.wrap(line, width)]:
-        column.label(text=part, icon=icon, translate=False)
-        icon = "NONE" if icon == "NONE" else "BLANK1"
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs

@@ -7,9 +7,10 @@ import bpy
 from bpy.types import Context, UILayout
 
 from .connections import active_connection
-from .panel import SidebarPanel, draw_text
+from .panel import SidebarPanel
 from .shown import counted, shown_ago, shown_size
 from .sync_operators import CHOICES
+from .text import draw_text
 from .view import view
 
 SHOWN = 8
@@ -87,7 +88,7 @@ def _draw_outcome(context: Context, layout: UILayout, outcome: dict[str, Any]) -
         _draw_conflict(context, layout, conflict)
     _draw_rest(layout, len(outcome["conflicts"]), "conflict")
     for path, sentence in list(outcome["errors"].items())[:SHOWN]:
-        draw_text(context, layout.box(), f"{path}: {sentence}", "ERROR")
+        draw_text(layout.box(), context, f"{path}: {sentence}", "ERROR")
     _draw_rest(layout, len(outcome["errors"]), "failure")
 
 
@@ -104,7 +105,7 @@ def _draw_deletes(layout: UILayout, deletes: list[str]) -> None:
 
 def _draw_plan(context: Context, layout: UILayout, outcome: dict[str, Any]) -> None:
     box = layout.box()
-    draw_text(context, box, outcome["summary"].partition("\n")[0], "INFO")
+    draw_text(box, context, outcome["summary"].partition("\n")[0], "INFO")
     plan = [step for step in outcome["plan"] if step[0] in ACTIONS]
     column = box.column(align=True)
     for action, path, size, _ in plan[:SHOWN]:
@@ -120,7 +121,7 @@ def _draw_conflict(context: Context, layout: UILayout, conflict: dict[str, Any])
     box = layout.box()
     box.label(text=conflict["path"], icon="ERROR", translate=False)
     if not conflict["can_choose"]:
-        draw_text(context, box, conflict["reason"], "BLANK1")
+        draw_text(box, context, conflict["reason"], "BLANK1")
         return
     column = box.column(align=True)
     for name, side in (("Mine", conflict["here"]), ("Theirs", conflict["there"])):

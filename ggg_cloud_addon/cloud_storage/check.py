@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from .errors import (
     AccessDeniedError,
+    BucketNotFoundError,
     ObjectNotFoundError,
     PreconditionFailedError,
     StorageError,
@@ -43,7 +44,7 @@ class Finding:
     """One thing that was looked at."""
 
     about: str
-    """A short word, such as ``"access"`` or ``"versions"``."""
+    """A short word, such as ``"access"`` or ``"versions"``; ``"missing"``: there is no such bucket yet."""
     ok: bool | None
     """``None``: a remark, or the store does not tell."""
     sentence: str
@@ -89,7 +90,8 @@ def check_storage(manager: CloudStorageManager, *, create: bool = False, keep_ve
                 findings += step()
             except StorageError as error:
                 log.warning("Checking %s: %s failed", about, manager.provider.location, exc_info=error)
-                findings.append(Finding(about, False, str(error)))
+                is_missing = isinstance(error, BucketNotFoundError)
+                findings.append(Finding("missing" if is_missing else about, False, str(error)))
                 if about in ("create", "access", "write") or isinstance(error, StoreUnavailableError):
                     break
     finally:

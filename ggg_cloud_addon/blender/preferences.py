@@ -80,7 +80,7 @@ class GGG_CLOUD_OT_connection_remove(Operator):
         connection = active_connection(context)
         assert connection is not None
         assert context.window_manager is not None
-        return context.window_manager.invoke_confirm(  # type: ignore[return-value]
+        return context.window_manager.invoke_confirm(
             self,
             event,
             title=f'Remove "{connection.name}"?',
@@ -132,11 +132,11 @@ class GGGCloudPreferences(AddonPreferences):
         _draw_test(layout, context, connection)
 
 
-def draw_connections(layout: UILayout, preferences: GGGCloudPreferences, *, rows: int = 4) -> None:
+def draw_connections(layout: UILayout, preferences: GGGCloudPreferences) -> None:
     """Draw the list, with buttons to add and remove; the sidebar shows it too."""
     row = layout.row()
     row.template_list(
-        "GGG_CLOUD_UL_connections", "", preferences, "connections", preferences, "active_index", rows=rows
+        "GGG_CLOUD_UL_connections", "", preferences, "connections", preferences, "active_index", rows=2, maxrows=6
     )
     column = row.column(align=True)
     column.operator_menu_enum("ggg_cloud.connection_add", "provider", text="", icon="ADD")
@@ -145,7 +145,7 @@ def draw_connections(layout: UILayout, preferences: GGGCloudPreferences, *, rows
 
 def draw_storage(layout: UILayout, preferences: GGGCloudPreferences) -> None:
     """Draw what the sidebar shows: the choice, and the way to this page."""
-    draw_connections(layout, preferences, rows=3)
+    draw_connections(layout, preferences)
     row = layout.row(align=True)
     row.operator("ggg_cloud.test_connection", text="Test", icon="CHECKMARK")
     row.operator("preferences.addon_show", text="Edit...", icon="PREFERENCES").module = ADDON
@@ -164,31 +164,40 @@ def _draw_fields(column: UILayout, preferences: GGGCloudPreferences, connection:
     column.prop(connection, "bucket_name", text="Container" if is_azure else "Bucket")
     column.prop(connection, "prefix", placeholder="None")
     if not is_azure:
-        column.prop(connection, "region", placeholder="As the profile or the keys file says")
+        column.prop(connection, "region", placeholder="Automatic")
     column.prop(connection, "endpoint_url", placeholder="Azure" if is_azure else "Amazon")
     column.separator()
     _draw_sign_in(column, connection)
     column.separator()
     row = column.row()
     row.alignment = "LEFT"
-    icon = "TRIA_DOWN" if preferences.show_more else "TRIA_RIGHT"
     row.use_property_split = False
-    row.prop(preferences, "show_more", icon=icon, emboss=False)
+    row.prop(preferences, "show_more", icon="TRIA_DOWN" if preferences.show_more else "TRIA_RIGHT", emboss=False)
     if preferences.show_more:
         _draw_more(column, connection)
 
 
 def _draw_sign_in(column: UILayout, connection: ConnectionSettings) -> None:
     is_azure = connection.provider == "azure"
-    row = column.row(align=True, heading="Sign In With")
+    row = _beside(column, "Sign In With")
     for source in ("CHAIN", "FILE") if is_azure else ("CHAIN", "PROFILE", "FILE"):
         row.prop_enum(connection, "credentials", source)
     if connection.credentials == "PROFILE" and not is_azure:
         column.prop(connection, "profile")
     elif connection.credentials == "FILE":
         column.prop(connection, "credentials_file")
-        row = column.row(heading=" ")
-        row.operator("ggg_cloud.enter_keys", text="Enter Keys...", icon="LOCKED")
+        _beside(column, "").operator("ggg_cloud.enter_keys", text="Enter Keys...", icon="LOCKED")
+
+
+def _beside(column: UILayout, label: str) -> UILayout:
+    """A row for buttons in line with the fields, which have their names at their left."""
+    split = column.split(factor=0.4)
+    left = split.row()
+    left.alignment = "RIGHT"
+    left.label(text=label)
+    row = split.row(align=True)
+    row.use_property_split = False
+    return row
 
 
 def _draw_more(column: UILayout, connection: ConnectionSettings) -> None:
@@ -231,7 +240,7 @@ def _draw_test(layout: UILayout, context: Context, connection: ConnectionSetting
         what = "Container" if connection.provider == "azure" else "Bucket"
         create = row.operator("ggg_cloud.test_connection", text=f"Create {what}", icon="ADD")
         create.create = True
-    box = layout.box()
+    box = layout.box().column()
     for each in sorted(findings, key=lambda each: each.ok is not False):
         column = box.column()
         column.alert = each.ok is False

@@ -262,14 +262,12 @@ class GGG_CLOUD_OT_connection_choose(Operator):
     index: IntProperty(name="Connection")  # type: ignore[valid-type]
 
     def execute(self, context: Context) -> Returned:
-        """Choose it, and forget what was shown of the former one."""
+        """Choose it."""
         preferences = preferences_of(context)
         if preferences is None or not 0 <= self.index < len(preferences.connections):
             self.report({"WARNING"}, "There is no such connection.")
             return {"CANCELLED"}
         preferences.active_index = self.index
-        view.forget_storage()
-        fill_list(state_of(context))
         show(context)
         return {"FINISHED"}
 

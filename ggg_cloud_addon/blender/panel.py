@@ -11,8 +11,8 @@ from .connections import active_connection, preferences_of
 from .job import Run, runs
 from .properties import state_of
 from .shown import counted, shown_ago, shown_size
-from .user_files import ADDON
 from .text import draw_text
+from .user_files import ADDON
 from .view import SHOWN_ROWS, STATUSES, view
 
 KIND_ICONS: Mapping[str, Any] = {

@@ -11,9 +11,11 @@ from .connections import PROVIDERS, ConnectionSettings, active_connection, confi
 from .credentials import remove_own_file
 from .job import Returned
 from .online import is_forced_offline, why_offline
+from .properties import fill_list, state_of
 from .scene import SceneError
 from .text import draw_text
 from .user_files import ADDON
+from .view import view
 
 ICONS: dict[str, Any] = {provider: icon for provider, _, _, icon, _ in PROVIDERS}
 MARKS: dict[bool | None, Any] = {True: "CHECKMARK", None: "INFO", False: "ERROR"}
@@ -107,13 +109,19 @@ class GGG_CLOUD_OT_connection_remove(Operator):
         return {"FINISHED"}
 
 
+def _forget_storage(preferences: "GGGCloudPreferences", context: Context) -> None:
+    """What the sidebar shows is of another storage."""
+    view.forget_storage()
+    fill_list(state_of(context))
+
+
 class GGGCloudPreferences(AddonPreferences):
     """The connections."""
 
     bl_idname = ADDON
 
     connections: CollectionProperty(type=ConnectionSettings)  # type: ignore[valid-type]
-    active_index: IntProperty(name="Connection", description="The one that is used")  # type: ignore[valid-type]
+    active_index: IntProperty(name="Connection", description="The one that is used", update=_forget_storage)  # type: ignore[valid-type]
     show_more: BoolProperty(name="More Settings", options={"SKIP_SAVE"})  # type: ignore[valid-type]
     # Of version 0.2.0, which had one folder only.
     root: StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
@@ -123,7 +131,7 @@ class GGGCloudPreferences(AddonPreferences):
         """Draw the page."""
         layout = self.layout
         layout.label(text="Connections: where your components are kept")
-        draw_connections(layout, self)
+        _draw_connections(layout, self)
         connection = active_connection(context)
         if connection is None:
             return
@@ -133,7 +141,7 @@ class GGGCloudPreferences(AddonPreferences):
 
 
 def draw_connections(layout: UILayout, preferences: GGGCloudPreferences) -> None:
-    """Draw the list, with buttons to add and remove; the sidebar shows it too."""
+    """Draw the list, with buttons to add and remove."""
     row = layout.row()
     row.template_list(
         "GGG_CLOUD_UL_connections", "", preferences, "connections", preferences, "active_index", rows=2, maxrows=6
@@ -141,14 +149,6 @@ def draw_connections(layout: UILayout, preferences: GGGCloudPreferences) -> None
     column = row.column(align=True)
     column.operator_menu_enum("ggg_cloud.connection_add", "provider", text="", icon="ADD")
     column.operator("ggg_cloud.connection_remove", text="", icon="REMOVE")
-
-
-def draw_storage(layout: UILayout, preferences: GGGCloudPreferences) -> None:
-    """Draw what the sidebar shows: the choice, and the way to this page."""
-    draw_connections(layout, preferences)
-    row = layout.row(align=True)
-    row.operator("ggg_cloud.test_connection", text="Test", icon="CHECKMARK")
-    row.operator("preferences.addon_show", text="Edit...", icon="PREFERENCES").module = ADDON
 
 
 def _draw_fields(column: UILayout, preferences: GGGCloudPreferences, connection: ConnectionSettings) -> None:

@@ -20,10 +20,10 @@ def wrapped(context: Context, text: str, *, margin: float = MARGIN) -> list[str]
     return [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
 
 
-def draw_text(layout: UILayout, context: Context, text: str, icon: Any, *, margin: float = MARGIN) -> None:
-    """Draw it with an icon before its first line."""
+def draw_text(layout: UILayout, context: Context, text: str, icon: Any = "NONE", *, margin: float = MARGIN) -> None:
+    """Draw it, with an icon before its first line if one is given."""
     column = layout.column(align=True)
     column.scale_y = 0.85
     for line in wrapped(context, text, margin=margin):
         column.label(text=line, icon=icon, translate=False)
-        icon = "BLANK1"
+        icon = "NONE" if icon == "NONE" else "BLANK1"

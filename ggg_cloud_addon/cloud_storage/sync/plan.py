@@ -28,6 +28,8 @@ class Kind(Enum):
 
 
 DELETES = (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE)
+PLACES = (Kind.UPLOAD, Kind.DOWNLOAD, Kind.KEEP_BOTH)
+"""Something comes to lie under the path, here or there."""
 SILENT = (Kind.REMEMBER, Kind.FORGET)
 """Of no interest to anybody: nothing changes on either side."""
 WAITING = (Kind.CONFLICT, Kind.SKIP)
@@ -54,10 +56,10 @@ class Action:
 def make_plan(local: Local, remote: Remote, base: Base, config: SyncConfig) -> tuple[Action, ...]:
     """One action for each path that is not the same everywhere; deletes first, then the largest transfers."""
     actions = []
-    for path in sorted(local.keys() | remote.keys() | base.keys()):
+    for path in local.keys() | remote.keys() | base.keys():
         action = _decide(path, local.get(path), remote.get(path), base.get(path), config)
-        if action is not None:
-            actions.append(_allowed(action, path in local, path in remote, config))
+        if action is not None:  # only then, as there may be 100,000 paths that nothing is done with
+            actions.append(_allowed(_checked(action), path in local, path in remote, config))
     return tuple(
         sorted(
             _without_clashes(actions, local, remote),
@@ -84,10 +86,6 @@ def refused_deletes(
 def _decide(
     path: str, local: LocalFile | None, remote: RemoteFile | None, base: BaseFile | None, config: SyncConfig
 ) -> Action | None:
-    try:
-        check_component_id(path)
-    except InvalidIdError as error:
-        return Action(Kind.SKIP, path, str(error))
     if local is None and remote is None:
         return Action(Kind.FORGET, path, "deleted on both sides")
     if remote is None and local is not None:
@@ -140,6 +138,15 @@ def _download(path: str, remote: RemoteFile, reason: str) -> Action:
     return Action(Kind.DOWNLOAD, path, reason, remote.size)
 
 
+def _checked(action: Action) -> Action:
+    """The action itself, or a skip if its path cannot be one on every system."""
+    try:
+        check_component_id(action.path)
+    except InvalidIdError as error:
+        return Action(Kind.SKIP, action.path, str(error))
+    return action
+
+
 def _allowed(action: Action, is_here: bool, is_there: bool, config: SyncConfig) -> Action:
     """The action itself, or a skip with the setting that forbids it."""
     why = None
@@ -162,6 +169,9 @@ def _without_clashes(actions: list[Action], local: Local, remote: Remote) -> lis
 
     On Windows and macOS two paths may be the same, and nowhere but in some stores can a file be a folder too.
     """
+    placed = {each.path for each in actions if each.kind in PLACES}
+    if not placed:
+        return actions
     deleted = {each.path for each in actions if each.kind in DELETES}
     families: defaultdict[str, set[tuple[str, bool]]] = defaultdict(set)
     for path in local.keys() | remote.keys():
@@ -170,7 +180,7 @@ def _without_clashes(actions: list[Action], local: Local, remote: Remote) -> lis
                 families[fold(name)].add((name, name == path))
 
     def checked(action: Action) -> Action:
-        if action.kind not in (Kind.UPLOAD, Kind.DOWNLOAD, Kind.KEEP_BOTH):
+        if action.path not in placed:
             return action
         for name in _with_folders(action.path):
             for other, is_file in sorted(families[fold(name)]):

@@ -140,7 +140,7 @@ class GGGCloudPreferences(AddonPreferences):
         _draw_test(layout, context, connection)
 
 
-def draw_connections(layout: UILayout, preferences: GGGCloudPreferences) -> None:
+def _draw_connections(layout: UILayout, preferences: GGGCloudPreferences) -> None:
     """Draw the list, with buttons to add and remove."""
     row = layout.row()
     row.template_list(

@@ -1,8 +1,10 @@
 """What to sync, and which way."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -67,6 +69,17 @@ class SyncConfig:
     def takes(self, path: str) -> bool:
         """Whether this path takes part."""
         folded = path.casefold()
-        return any(fnmatchcase(folded, each.casefold()) for each in self.file_patterns) and not any(
-            fnmatchcase(folded, each.casefold()) for each in self.exclude_patterns
-        )
+        return bool(self._taken.match(folded)) and not self._left_out.match(folded)
+
+    @cached_property
+    def _taken(self) -> re.Pattern[str]:
+        return _any_of(self.file_patterns)
+
+    @cached_property
+    def _left_out(self) -> re.Pattern[str]:
+        return _any_of(self.exclude_patterns)
+
+
+def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
+    """One expression for all, as it is tried on every path; of no pattern, one that fits nothing."""
+    return re.compile("|".join(translate(each.casefold()) for each in patterns) or "(?!)")

@@ -4,18 +4,27 @@ unless the caller asks to."""
 import contextlib
 import itertools
 import json
+import queue
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from .messages import Failed, Finished, Progress, Request, decode, encode
+from .messages import Failed, Finished, Part, Progress, Request, add_part, decode, encode
 
 STOP_SECONDS = 5
 """So long the worker may take to end its transfers before it is killed."""
+CANCEL_SECONDS = 0.7
+"""So long a job may take to end by itself when it is cancelled; on a network that stalls none does."""
+KILL_SECONDS = 0.2
+"""So long a killed process is waited for."""
+CANCELLED = "It was cancelled; what was under way is done whole or not at all."
+BREATH_SECONDS = 0.0005
+"""The pause after each part of a long answer, in which Blender's main thread goes on."""
 
 
 class JobError(Exception):
@@ -23,16 +32,25 @@ class JobError(Exception):
 
 
 class Job:
-    """One request under way. Its fields are only read here and written by the client's reading thread."""
+    """One request under way. Its fields are only read here and written by the client's threads."""
 
-    def __init__(self, client: "WorkerClient", request: Request) -> None:
+    def __init__(self, worker: "_Worker", request: Request) -> None:
+        self.request = request
         self.done = 0
         """Bytes moved so far."""
         self.total = 0
         """Bytes in all; 0 while nothing is known."""
-        self.request = request
-        self._client = client
+        self.text = ""
+        """The file under way, if it is one of several."""
+        self.items_done = 0
+        """Files done; while ``items`` is 0, those that a sync has seen so far."""
+        self.items = 0
+        """Files in all; 0 where it is one, or not known yet."""
+        self.cancelled = False
+        """Whether somebody asked for that; it may have been too late."""
+        self._worker = worker
         self._ended = threading.Event()
+        self._parts: list[Part] = []
         self._value: Any = None
         self._error: str | None = None
 
@@ -49,7 +67,7 @@ class Job:
         """The job's answer, when it has one.
 
         Raises:
-            JobError: it failed or was cancelled.
+            JobError: it failed or was cancelled, or the worker cannot be started.
         """
         self.join()
         if self._error is not None:
@@ -57,11 +75,24 @@ class Job:
         return self._value
 
     def cancel(self) -> None:
-        """Ask the worker to stop it; unless that comes too late, it then ends with a JobError."""
-        self._client.send(Request(self.request.id, "cancel"))
+        """Make it end within a second; unless that comes too late, with a JobError."""
+        if not self.cancelled and not self.ended:
+            self.cancelled = True
+            self._worker.cancel(self)
+
+    def take(self, message: Progress | Part) -> None:
+        """Called by the client's reading thread."""
+        if isinstance(message, Part):
+            self._parts.append(message)
+            time.sleep(BREATH_SECONDS)
+        else:
+            self.done, self.total, self.text = message.done, message.total, message.text
+            self.items_done, self.items = message.items_done, message.items
 
     def end(self, *, value: Any = None, error: str | None = None) -> None:
-        """Called by the client's reading thread."""
+        """Called by the client's threads."""
+        for part in self._parts:
+            add_part(value, part)
         self._value = value
         self._error = error
         self._ended.set()
@@ -75,93 +106,137 @@ class WorkerClient:
         self._python = tuple(python)
         self._log_folder = log_folder
         self._ids = itertools.count(1)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._reader: threading.Thread | None = None
-        self._jobs: dict[int, Job] = {}
-        self._writing = threading.Lock()
+        self._worker: _Worker | None = None
 
     def submit(self, verb: str, config: dict[str, Any], **arguments: Any) -> Job:
-        """Give the worker a job (see :class:`.messages.Request`) and return at once.
-
-        Raises:
-            JobError: the worker cannot be started.
-        """
-        if self._process is None or self._process.poll() is not None:
-            self._start()
-        job = Job(self, Request(next(self._ids), verb, config, arguments))
-        self._jobs[job.request.id] = job
-        self.send(job.request)
-        return job
-
-    def send(self, request: Request) -> None:
-        """Write a request; if the worker is dead, this ends its job."""
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        with self._writing:
-            try:
-                process.stdin.write(encode(request))
-                process.stdin.flush()
-            except (OSError, ValueError):
-                with contextlib.suppress(OSError):
-                    process.stdin.close()  # with what it could not write
-                job = self._jobs.pop(request.id, None)
-                if job is not None:
-                    job.end(error="The worker beside Blender stopped; try again to restart it.")
+        """Give the worker a job (see :class:`.messages.Request`) and return at once."""
+        request = Request(next(self._ids), verb, config, arguments)
+        while True:
+            if self._worker is None or self._worker.is_gone:
+                self._worker = _Worker(self._python, self._log_folder)
+            job = self._worker.submit(request)
+            if job is not None:
+                return job
 
     def stop(self) -> None:
         """End the worker; jobs under way are cancelled."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with self._writing:
-            assert process.stdin is not None
-            with contextlib.suppress(OSError):  # it died with a message on the way
-                process.stdin.close()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if self._reader is not None:
-            self._reader.join()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
 
-    def _start(self) -> None:
-        if self._reader is not None:
-            self._reader.join()  # so that it ends the former worker's jobs only
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - the reading thread closes it
-        try:
-            self._process = subprocess.Popen(
-                [*self._python, str(Path(__file__).with_name("__main__.py"))],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,  # Ctrl-C in Blender's terminal is Blender's to handle
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+
+class _Worker:
+    """One life of the worker process, from start to end, and the jobs in it.
+
+    A thread starts the process and reads from it, another writes to it, so that a process that is slow to start or to
+    read never keeps Blender waiting.
+    """
+
+    def __init__(self, python: Sequence[str], log_folder: Path | None) -> None:
+        self._command = [*python, str(Path(__file__).with_name("__main__.py"))]
+        self._settings = {"sys_path": sys.path, "log_folder": str(log_folder) if log_folder else None}
+        self._jobs: dict[int, Job] = {}
+        self._outbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        """Of the jobs and of the fields below."""
+        self._gone = False
+        self._killed_for: str | None = None
+        """Why it was killed, if it was from here."""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._life = threading.Thread(target=self._live, name="GGG Cloud worker", daemon=True)
+        self._life.start()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._gone or (self._process is not None and self._process.poll() is not None)
+
+    def submit(self, request: Request) -> Job | None:
+        """Take a job; ``None`` if the process has just ended."""
+        job = Job(self, request)
+        with self._lock:
+            if self._gone:
+                return None
+            self._jobs[request.id] = job
+        self._outbox.put(request)
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """Ask for the job's end, and see to it."""
+        self._outbox.put(Request(job.request.id, "cancel"))
+        timer = threading.Timer(CANCEL_SECONDS, self._end_by_force, (job,))
+        timer.daemon = True
+        timer.start()
+
+    def stop(self) -> None:
+        """Close its stdin, by which it ends; kill it if it does not."""
+        self._outbox.put(None)
+        self._life.join(STOP_SECONDS)
+        if self._life.is_alive():
+            self._kill("The worker beside Blender was stopped while this was under way; try again.")
+
+    def _end_by_force(self, job: Job) -> None:
+        """All writes of the engine are whole or not at all, so its process may be killed at any moment."""
+        if not job.ended:
+            self._kill(
+                "It was stopped with another job that was cancelled and did not end, as the storage does not answer; "
+                "try again."
             )
-        except OSError as error:
-            errors.close()
-            raise JobError(f"The worker beside Blender cannot be started: {error}.") from error
-        settings = {"sys_path": sys.path, "log_folder": str(self._log_folder) if self._log_folder else None}
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(settings).encode() + b"\n")
-        self._reader = threading.Thread(target=self._read, args=(self._process, errors), daemon=True)
-        self._reader.start()
 
-    def _read(self, process: subprocess.Popen[bytes], errors: Any) -> None:
-        """Hand the worker's messages to their jobs; when it ends, end what it has not ended."""
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                self._take(line)
-        code = process.wait()
-        with errors:
+    def _kill(self, why: str) -> None:
+        with self._lock:
+            self._gone = True
+            self._killed_for = why
+            process = self._process
+        if process is not None:
+            process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a drive that hangs can keep it alive
+                process.wait(KILL_SECONDS)
+        self._end_jobs(why)
+
+    def _live(self) -> None:
+        with tempfile.TemporaryFile() as errors:
+            try:
+                process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    start_new_session=True,  # Ctrl-C in Blender's terminal is Blender's to handle
+                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                )
+            except OSError as error:
+                self._end_jobs(f"The worker beside Blender cannot be started: {error}.")
+                return
+            with self._lock:
+                self._process = process
+                if self._gone:
+                    process.kill()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            writer = threading.Thread(target=self._write, args=(process.stdin,), name="GGG Cloud requests", daemon=True)
+            writer.start()
+            with process.stdout:
+                for line in process.stdout:
+                    self._take(line)
+            code = process.wait()
+            self._outbox.put(None)
+            writer.join()
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines()
         why = f": {said[-1]}" if said else ""
-        for job in list(self._jobs.values()):
-            self._jobs.pop(job.request.id, None)
-            job.end(error=f"The worker beside Blender stopped (exit code {code}){why}; try again to restart it.")
+        self._end_jobs(
+            self._killed_for or f"The worker beside Blender stopped (exit code {code}){why}; try again to restart it."
+        )
+
+    def _write(self, stdin: BinaryIO) -> None:
+        with contextlib.suppress(OSError):  # it died; the reading thread knows
+            stdin.write(json.dumps(self._settings).encode() + b"\n")
+            while (request := self._outbox.get()) is not None:
+                stdin.write(encode(request))
+                stdin.flush()
+        with contextlib.suppress(OSError):  # it died with a message on the way
+            stdin.close()
 
     def _take(self, line: bytes) -> None:
         try:
@@ -171,11 +246,19 @@ class WorkerClient:
         job = self._jobs.get(message.id)
         if job is None:
             return
-        if isinstance(message, Progress):
-            job.done, job.total = message.done, message.total
+        if isinstance(message, Progress | Part):
+            job.take(message)
         elif isinstance(message, Finished | Failed):
-            self._jobs.pop(message.id, None)
+            with self._lock:
+                self._jobs.pop(message.id, None)
             if isinstance(message, Finished):
                 job.end(value=message.value)
             else:
                 job.end(error=message.sentence)
+
+    def _end_jobs(self, why: str) -> None:
+        with self._lock:
+            self._gone = True
+            jobs, self._jobs = self._jobs, {}
+        for job in jobs.values():
+            job.end(error=CANCELLED if job.cancelled else why)

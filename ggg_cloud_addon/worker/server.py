@@ -6,22 +6,21 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..cloud_storage import CloudStorageConfig, CloudStorageManager, ComponentInfo, StorageError
+from ..cloud_storage import CloudStorageConfig, CloudStorageManager, StorageError
 from ..cloud_storage.errors import CancelledError, LocalFileError
 from ..cloud_storage.log import default_log_folder, start_log
-from .messages import Failed, Finished, Message, Progress, Request, decode, encode
+from .messages import Failed, Message, Progress, Request, answer, decode, encode
+from .verbs import VERBS
 
 log = logging.getLogger(__name__)
 
 JOBS_AT_ONCE = 4
 PROGRESS_SECONDS = 0.05
-"""At most so often Blender hears of one job's bytes."""
+"""At most so often Blender hears how far one job is."""
 LAST_SECONDS = 2
 """So long the jobs may take to end when Blender is gone; a store that does not answer keeps no process alive."""
 
@@ -62,56 +61,27 @@ class _Server:
 
     def run(self, request: Request) -> None:
         """Do one job and answer it, whatever happens."""
-        reply: Message
         try:
-            reply = Finished(request.id, self._answer(request))
+            value = self._answer(request)
+            for message in answer(request.id, value):
+                self._say(message)
         except StorageError as error:
             log.exception("Job %d (%s) failed", request.id, request.verb)
-            reply = Failed(request.id, str(error))
+            self._say(Failed(request.id, str(error)))
         except Exception:
             log.exception("Job %d (%s) failed by a fault of GGG Cloud", request.id, request.verb)
-            reply = Failed(request.id, "GGG Cloud has a fault here; the log says which. Please report it.")
+            self._say(Failed(request.id, "GGG Cloud has a fault here; the log says which. Please report it."))
         self.cancelled.discard(request.id)
-        self._say(reply)
 
     def _answer(self, request: Request) -> Any:
-        self._stop_if_cancelled(request.id)  # while it stood in line
+        tell = _Teller(self, request)
+        tell.stop_if_cancelled()  # while it stood in line
         manager = CloudStorageManager(CloudStorageConfig.from_dict(request.config))
-        verbs: dict[str, Callable[..., Any]] = {
-            "upload": self._upload,
-            "download": self._download,
-            "list": self._list,
-        }
-        return verbs[request.verb](manager, request.id, **request.arguments)
+        return VERBS[request.verb](manager, tell, **request.arguments)
 
-    def _upload(self, manager: CloudStorageManager, job: int, path: str, component_id: str) -> dict[str, Any]:
-        return _plain(manager.upload_component(path, component_id, progress=self._progress(job)))
-
-    def _download(
-        self, manager: CloudStorageManager, job: int, component_id: str, path: str, overwrite: bool
-    ) -> dict[str, Any]:
-        progress = self._progress(job)
-        return _plain(manager.download_component(component_id, path, overwrite=overwrite, progress=progress))
-
-    def _list(self, manager: CloudStorageManager, job: int) -> list[dict[str, Any]]:
-        return [_plain(info) for info in manager.list_components()]
-
-    def _progress(self, job: int) -> Callable[[int, int], None]:
-        said = 0.0
-
-        def progress(done: int, total: int) -> None:
-            nonlocal said
-            self._stop_if_cancelled(job)
-            now = time.monotonic()
-            if now - said >= PROGRESS_SECONDS:
-                said = now
-                self._say(Progress(job, done, total))
-
-        return progress
-
-    def _stop_if_cancelled(self, job: int) -> None:
-        if job in self.cancelled or self.closed.is_set():
-            raise CancelledError("It was cancelled; nothing was changed.")
+    def say_progress(self, progress: Progress) -> None:
+        """Tell Blender."""
+        self._say(progress)
 
     def _say(self, message: Message) -> None:
         with self._writing:
@@ -122,10 +92,24 @@ class _Server:
                 self.closed.set()
 
 
-def _plain(info: ComponentInfo) -> dict[str, Any]:
-    """A ComponentInfo as JSON can hold it: times as seconds since 1970, UTC."""
-    values = asdict(info)
-    for name in ("created", "modified"):
-        if values[name] is not None:
-            values[name] = values[name].timestamp()
-    return values
+class _Teller:
+    """Tells how far one job is, now and then (:class:`.verbs.Teller`)."""
+
+    def __init__(self, server: _Server, request: Request) -> None:
+        self._server = server
+        self._request = request
+        self._said = 0.0
+
+    def __call__(self, done: int, total: int, text: str = "", items_done: int = 0, items: int = 0) -> None:
+        self.stop_if_cancelled()
+        now = time.monotonic()
+        if now - self._said >= PROGRESS_SECONDS:
+            self._said = now
+            self._server.say_progress(Progress(self._request.id, done, total, text, items_done, items))
+
+    def stop_if_cancelled(self) -> None:
+        """Raise CancelledError if Blender does not want the job any more, or is gone."""
+        if self._request.id in self._server.cancelled or self._server.closed.is_set():
+            sync = self._request.verb == "sync"
+            what = "what was done stays done, and the next sync goes on" if sync else "nothing was changed"
+            raise CancelledError(f"It was cancelled; {what}.")

@@ -120,8 +120,9 @@ def content_of(store: FolderProvider) -> dict[str, Any]:
 
 
 def process_id(client: WorkerClient) -> int:
-    assert client._process is not None
-    return client._process.pid
+    assert client._worker is not None
+    assert client._worker._process is not None
+    return client._worker._process.pid
 
 
 def wait_until_moving(job: Job) -> None:
@@ -172,7 +173,7 @@ class TestJobs:
         for prefix, name in (("", "a.blend"), ("models", "b.blend"), ("models", "c/d.blend")):
             worker.submit("upload", config | {"prefix": prefix}, path=str(small_file), component_id=name).wait()
         answer = worker.submit("list", config | {"prefix": "models"}).wait()
-        assert [(each["component_id"], each["size"]) for each in answer] == [("b.blend", 5), ("c/d.blend", 5)]
+        assert [tuple(row[:2]) for row in answer["rows"]] == [("b.blend", 5), ("c/d.blend", 5)]
 
     def test_each_of_many_jobs_gets_its_own_answer(
         self, worker: WorkerClient, config: dict[str, Any], tmp_path: Path
@@ -188,7 +189,7 @@ class TestJobs:
         self, worker: WorkerClient, config: dict[str, Any], small_file: Path, release: Callable[[], None]
     ) -> None:
         hanging = worker.submit("upload", config, path=str(small_file), component_id="arm.blend")
-        assert worker.submit("list", config).wait() == []
+        assert worker.submit("list", config).wait()["rows"] == []
         assert not hanging.ended
         release()
         assert hanging.wait()["component_id"] == "arm.blend"
@@ -246,13 +247,13 @@ class TestErrors:
         with pytest.raises(JobError):
             worker.submit("juggle", config).wait()
         before = process_id(worker)
-        assert worker.submit("list", config).wait() == []
+        assert worker.submit("list", config).wait()["rows"] == []
         assert process_id(worker) == before
 
     def test_a_log_that_cannot_be_written_stops_no_work(
         self, make_client: MakeClient, config: dict[str, Any], small_file: Path
     ) -> None:
-        assert make_client(log_folder=small_file / "log").submit("list", config).wait() == []
+        assert make_client(log_folder=small_file / "log").submit("list", config).wait()["rows"] == []
 
 
 class TestCancel:
@@ -302,13 +303,13 @@ class TestCancel:
         job = worker.submit("list", config)
         job.wait()
         job.cancel()
-        assert job.wait() == []
-        assert worker.submit("list", config).wait() == []
+        assert job.wait()["rows"] == []
+        assert worker.submit("list", config).wait()["rows"] == []
 
 
 class TestProcess:
     def test_it_is_started_by_the_first_job_only(self, client: WorkerClient, config: dict[str, Any]) -> None:
-        assert client._process is None
+        assert client._worker is None
         client.submit("list", config).wait()
         first = process_id(client)
         client.submit("list", config).wait()
@@ -342,6 +343,7 @@ class TestProcess:
     def test_killed_it_ends_all_jobs_under_way(
         self, client: WorkerClient, config: dict[str, Any], small_file: Path, release: Callable[[], None]
     ) -> None:
+        client.submit("list", config).wait()
         jobs = [client.submit("upload", config, path=str(small_file), component_id=f"{n}.blend") for n in range(6)]
         os.kill(process_id(client), signal.SIGKILL)
         for job in jobs:
@@ -353,7 +355,7 @@ class TestProcess:
     ) -> None:
         job = client.submit("upload", config, path=str(large_file), component_id="large.blend")
         wait_until_moving(job)
-        process = client._process
+        process = client._worker and client._worker._process
         client.stop()
         assert process is not None
         assert process.returncode == 0
@@ -367,7 +369,7 @@ class TestProcess:
         client.submit("list", config).wait()
         client.stop()
         client.stop()
-        assert client.submit("list", config).wait() == []
+        assert client.submit("list", config).wait()["rows"] == []
 
     def test_stop_after_it_was_killed_is_quiet(self, client: WorkerClient, config: dict[str, Any]) -> None:
         client.submit("list", config).wait()
@@ -377,7 +379,7 @@ class TestProcess:
 
     def test_a_python_that_is_not_there_is_a_sentence(self, make_client: MakeClient, config: dict[str, Any]) -> None:
         with pytest.raises(JobError, match="no-such-python") as caught:
-            make_client("no-such-python").submit("list", config)
+            make_client("no-such-python").submit("list", config).wait()
         assert_is_sentence(str(caught.value))
 
     def test_a_worker_that_cannot_start_says_why(self, make_client: MakeClient, config: dict[str, Any]) -> None:
@@ -397,7 +399,7 @@ client = WorkerClient([sys.executable], Path(path).parent)
 job = client.submit("upload", {"root": root}, path=path, component_id="arm.blend")
 while not job.done:
     time.sleep(0.002)
-print(client._process.pid, flush=True)
+print(client._worker._process.pid, flush=True)
 job.wait()
 """
 
@@ -443,12 +445,12 @@ sys.addaudithook(print_on_rename)
 """
         client = make_client(*launcher(noise))
         client.submit("upload", config, path=str(small_file), component_id="arm.blend").wait()
-        assert len(client.submit("list", config).wait()) == 1
+        assert len(client.submit("list", config).wait()["rows"]) == 1
 
     def test_what_is_printed_before_the_start_is_no_message(
         self, make_client: MakeClient, config: dict[str, Any]
     ) -> None:
-        assert make_client(*launcher("print('hello', flush=True)")).submit("list", config).wait() == []
+        assert make_client(*launcher("print('hello', flush=True)")).submit("list", config).wait()["rows"] == []
 
     def test_lines_that_are_no_request_do_not_kill_it(self, config: dict[str, Any], tmp_path: Path) -> None:
         settings = {"sys_path": sys.path, "log_folder": str(tmp_path)}
@@ -477,7 +479,7 @@ sys.addaudithook(print_on_rename)
             said = process.stderr.read()
         assert process.returncode == 0
         assert answers.keys() == {7, 8}
-        assert answers[7] == Finished(7, [])
+        assert answers[7] == Finished(7, {"location": str(config["root"]), "rows": []})
         assert isinstance(answers[8], Failed)
         assert b"Traceback" not in said
 

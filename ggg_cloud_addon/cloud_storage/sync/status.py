@@ -50,10 +50,8 @@ def _statuses(local: Local, remote: Remote, base: Base, listed: Remote, config: 
     free = replace(config, direction="both", delete_files=True, overwrite=True, conflict="ask", choices={})
     actions = {each.path: each for each in make_plan(local, remote, base, free)}
     for path in local.keys() | listed.keys():
-        if path in local or path in remote:
-            status = _status(actions.get(path), path, local, remote, base)
-        else:
-            status = ""
+        takes_part = path in local or path in remote
+        status = _status(actions.get(path), path, local, remote, base) if takes_part else ""
         if path in listed:
             yield Status(path, listed[path].size, listed[path].modified.timestamp(), status)
         else:

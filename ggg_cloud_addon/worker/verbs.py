@@ -1,0 +1,190 @@
+"""What the worker can do: one function for each verb. Answers are plain JSON; times are seconds since 1970."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any, Protocol
+
+from ..cloud_storage import CloudStorageManager, ComponentInfo, StorageSynchronizer, SyncConfig, SyncResult
+from ..cloud_storage.check import check_storage
+from ..cloud_storage.sync import compare
+from ..cloud_storage.sync.events import Began, Ended, Looked, Moved, Planned, SyncEvent
+from ..cloud_storage.sync.plan import DELETES, SILENT, WAITING, Action
+
+Plain = Any
+"""What JSON can hold."""
+
+
+class Teller(Protocol):
+    """Tells Blender how far a job is."""
+
+    def __call__(self, done: int, total: int, text: str = "", items_done: int = 0, items: int = 0) -> None:
+        """See :class:`.messages.Progress`.
+
+        Raises:
+            CancelledError: the job was cancelled.
+        """
+
+
+def _list(manager: CloudStorageManager, tell: Teller, folder: dict[str, Any] | None = None) -> Plain:
+    """Every component; with a synced ``folder`` (fields of SyncConfig) also what is only there, and how they stand."""
+    if folder is None:
+        rows = [[each.component_id, each.size, each.modified.timestamp(), ""] for each in manager.list_components()]
+    else:
+        found = compare(manager, SyncConfig(**folder), _Seen(tell))
+        rows = [[each.path, each.size, each.modified, each.status] for each in found]
+    return {"location": manager.provider.location, "rows": rows}
+
+
+def _upload(manager: CloudStorageManager, tell: Teller, path: str, component_id: str) -> Plain:
+    return _plain(manager.upload_component(path, component_id, progress=tell))
+
+
+def _download(
+    manager: CloudStorageManager,
+    tell: Teller,
+    component_id: str,
+    path: str,
+    overwrite: bool,
+    version_id: str | None = None,
+) -> Plain:
+    info = manager.download_component(component_id, path, version_id=version_id, overwrite=overwrite, progress=tell)
+    return _plain(info)
+
+
+def _delete(manager: CloudStorageManager, tell: Teller, component_ids: list[str]) -> Plain:
+    return [
+        [each.component_id, None if each.error is None else str(each.error)]
+        for each in manager.delete_components(component_ids)
+    ]
+
+
+def _check(manager: CloudStorageManager, tell: Teller, create: bool = False, keep_versions: bool = False) -> Plain:
+    return [asdict(each) for each in check_storage(manager, create=create, keep_versions=keep_versions)]
+
+
+def _versions(manager: CloudStorageManager, tell: Teller, component_id: str) -> Plain:
+    """Newest first."""
+    return [
+        [each.version_id, each.size, each.modified.timestamp(), each.is_current]
+        for each in manager.list_versions(component_id)
+    ]
+
+
+def _restore(manager: CloudStorageManager, tell: Teller, component_id: str, version_id: str) -> Plain:
+    return _plain(manager.restore_version(component_id, version_id))
+
+
+def _sync(
+    manager: CloudStorageManager,
+    tell: Teller,
+    sync: dict[str, Any],
+    confirmed: list[str] | None = None,
+    choices: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+) -> Plain:
+    """Sync a folder. With ``confirmed``, the paths that a person agreed to delete, nothing else is ever deleted:
+    should the plan delete more, then nothing is done and the answer's state is ``confirm``. Without, no person is
+    asked, and a mass delete is an error."""
+    config = SyncConfig(**sync, choices=choices or {}, dry_run=dry_run)
+    if confirmed is not None:
+        config = replace(config, max_delete=1)
+
+    def approve(result: SyncResult) -> bool:
+        return confirmed is None or set(_deletes(result)) <= set(confirmed)
+
+    result = StorageSynchronizer(manager, config).synchronize(on_event=_SyncTeller(tell), approve=approve)
+    state = "planned" if dry_run else "confirm" if result.dry_run else "done"
+    return {
+        "state": state,
+        "summary": result.get_summary_string(),
+        "plan": [
+            [each.kind.value, each.path, each.size, each.reason] for each in result.plan if each.kind not in SILENT
+        ],
+        "conflicts": [_conflict(each, result) for each in result.conflicts],
+        "errors": {path: str(error) for path, error in result.errors.items()},
+        "deletes": _deletes(result),
+    }
+
+
+Verb = Callable[..., Plain]
+
+VERBS: dict[str, Verb] = {
+    "list": _list,
+    "upload": _upload,
+    "download": _download,
+    "delete": _delete,
+    "check": _check,
+    "versions": _versions,
+    "restore": _restore,
+    "sync": _sync,
+}
+"""Called with the manager, a Teller and the request's arguments; raise StorageError."""
+
+
+class _Seen:
+    """Tells how many files and objects a scan has seen."""
+
+    def __init__(self, tell: Teller) -> None:
+        self._tell = tell
+        self._count = 0
+
+    def __call__(self, count: int) -> None:
+        self._count += count
+        self._tell(0, 0, items_done=self._count)
+
+
+class _SyncTeller:
+    """Sums up what a sync tells: bytes, files, and the file that began first of those under way."""
+
+    def __init__(self, tell: Teller) -> None:
+        self._tell = tell
+        self._moved: dict[Action, int] = {}
+        """Bytes, of the actions under way."""
+        self._done = self._total = self._ended = self._actions = 0
+
+    def __call__(self, event: SyncEvent) -> None:
+        if isinstance(event, Looked):
+            self._tell(0, 0, items_done=event.entries)
+            return
+        if isinstance(event, Planned):
+            actions = [each for each in event.plan if each.kind not in (*WAITING, *SILENT)]
+            self._actions = len(actions)
+            self._total = sum(each.size for each in actions)
+        elif isinstance(event, Began):
+            self._moved[event.action] = 0
+        elif isinstance(event, Moved):
+            self._move(event.action, event.done)
+        elif isinstance(event, Ended):
+            self._move(event.action, event.action.size)
+            del self._moved[event.action]
+            self._ended += event.action.kind not in SILENT
+        text = next((each.path for each in self._moved), "")
+        self._tell(self._done, self._total, text, self._ended, self._actions)
+
+    def _move(self, action: Action, done: int) -> None:
+        self._done += done - self._moved[action]
+        self._moved[action] = done
+
+
+def _deletes(result: SyncResult) -> list[str]:
+    return [each.path for each in result.plan if each.kind in DELETES]
+
+
+def _conflict(action: Action, result: SyncResult) -> Plain:
+    here, there = result.local.get(action.path), result.remote.get(action.path)
+    return {
+        "path": action.path,
+        "reason": action.reason,
+        "here": here and [here.fingerprint.size, here.fingerprint.mtime_ns / 1e9],
+        "there": there and [there.size, there.modified.timestamp()],
+        "can_choose": action.can_choose,
+    }
+
+
+def _plain(info: ComponentInfo) -> dict[str, Any]:
+    """A ComponentInfo as JSON can hold it."""
+    values = asdict(info)
+    for name in ("created", "modified"):
+        if values[name] is not None:
+            values[name] = values[name].timestamp()
+    return values

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from ggg_cloud_addon.cloud_storage.providers import folder as folder_store
 from ggg_cloud_addon.cloud_storage.providers.base import ObjectInfo, Page, Provider, Source, list_all
 from ggg_cloud_addon.cloud_storage.providers.faults import FaultyProvider
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
+from ggg_cloud_addon.cloud_storage.sync import scan
+from ggg_cloud_addon.cloud_storage.sync.plan import Kind
 
 
 @pytest.fixture
@@ -181,6 +184,31 @@ def test_unison_unicode_names_of_two_forms_are_never_one_file(ann: User, bob: Us
     assert ann.tree() == {"é.blend": b"composed"}
     assert bob.tree() == {"e\u0301.blend": b"decomposed"}
     assert bob.sync().conflicts
+
+
+@pytest.fixture
+def decomposing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """List names in NFD, as HFS+ does; by the form in which they were made they are found, there as here."""
+    walk = scan._walk
+
+    def listed(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result | None]]:
+        for path, stat in walk(root, folder):
+            yield unicodedata.normalize("NFD", path), stat
+
+    monkeypatch.setattr(scan, "_walk", listed)
+
+
+def test_unison_unicode_a_name_that_is_listed_in_another_form_is_no_other_file(bob: User, decomposing: None) -> None:
+    composed = bob.provider.inner.root / "models" / "Bär" / "ü.blend"
+    composed.parent.mkdir(parents=True)
+    composed.write_bytes(b"by ann")
+    bob.sync()
+    assert bob.sync().plan == ()
+    bob.save(**{"Bär__ü": b"edited"})
+    assert [(each.kind, each.path) for each in bob.sync().done] == [(Kind.UPLOAD, "Bär/ü.blend")]
+    bob.delete("Bär__ü")
+    assert [(each.kind, each.path) for each in bob.sync().done] == [(Kind.DELETE_REMOTE, "Bär/ü.blend")]
+    assert objects_of(bob) == {}
 
 
 @pytest.mark.parametrize(

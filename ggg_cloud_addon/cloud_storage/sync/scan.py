@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -94,10 +95,12 @@ Remote = dict[str, RemoteFile]
 Base = dict[str, BaseFile]
 
 
-def scan_local(config: SyncConfig, base: Base, seen: Seen) -> Local:
+def scan_local(config: SyncConfig, base: Base, remote: Remote, seen: Seen) -> Local:
     """The folder's files by relative path with ``/``; links are not followed.
 
-    A file is hashed only if it was in the last sync and its fingerprint does not hold any more.
+    A file is hashed only if it was in the last sync and its fingerprint does not hold any more. Some file systems list
+    a name in another Unicode form than it was given (HFS+, some network drives): such a file keeps the path by which
+    the last sync or the store knows it.
 
     Raises:
         LocalFileError: a folder or file cannot be read, or was replaced by a link; then nothing is known of the rest,
@@ -105,6 +108,7 @@ def scan_local(config: SyncConfig, base: Base, seen: Seen) -> Local:
     """
     root = Path(config.local_dir)
     found: Local = {}
+    strange: dict[str, os.stat_result] = {}
     if not root.exists():  # a dry run made before the first run
         return found
     with translated(root):
@@ -119,15 +123,33 @@ def scan_local(config: SyncConfig, base: Base, seen: Seen) -> Local:
                 continue
             if not config.takes(path):
                 continue
-            fingerprint = Fingerprint.of(stat)
-            known = base.get(path)
-            if known is None:
-                found[path] = LocalFile(fingerprint)
-            elif known.fingerprint.holds(fingerprint):
-                found[path] = LocalFile(fingerprint, known.sha256)
+            if path.isascii() or path in base or path in remote:
+                found[path] = _local_file(root, path, stat, base)
             else:
-                found[path] = LocalFile(fingerprint, hash_file(root / path))
+                strange[path] = stat
+        if strange:
+            spelled = {unicodedata.normalize("NFC", path): path for path in base.keys() | remote.keys()}
+            for path, stat in strange.items():
+                known = spelled.get(unicodedata.normalize("NFC", path), path)
+                if known in found or not _is_same_file(root / known, stat):
+                    known = path
+                found[known] = _local_file(root, known, stat, base)
     return found
+
+
+def _local_file(root: Path, path: str, stat: os.stat_result, base: Base) -> LocalFile:
+    fingerprint, known = Fingerprint.of(stat), base.get(path)
+    if known is None:
+        return LocalFile(fingerprint)
+    if known.fingerprint.holds(fingerprint):
+        return LocalFile(fingerprint, known.sha256)
+    return LocalFile(fingerprint, hash_file(root / path))
+
+
+def _is_same_file(path: Path, stat: os.stat_result) -> bool:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return os.path.samestat(os.lstat(path), stat)
+    return False
 
 
 def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result | None]]:

@@ -146,7 +146,7 @@ class StorageSynchronizer:
             raise StoreUnavailableError(
                 f"{self._provider.location} went away while it was listed; nothing was done. Connect it again."
             )
-        return scan_local(self._config, base, seen), remote
+        return scan_local(self._config, base, remote, seen), remote
 
     def _refused(
         self, plan: tuple[Action, ...], local: Local, remote: Remote, base: Base, comparer: Comparer

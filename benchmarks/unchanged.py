@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,11 @@ def put_all(put: Callable[[str, bytes], Any], count: int) -> None:
         list(pool.map(lambda name: put(f"{PREFIX}/{name}", content(name)), names(count)))
 
 
+def put_object(client: Any, key: str, body: bytes) -> None:
+    """Put one into S3."""
+    client.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
 def remember(settings: dict[str, str], folder: Path) -> None:
     """Write the state that a first sync leaves, without its two requests for each file."""
     manager = CloudStorageManager(CloudStorageConfig(**settings))
@@ -132,7 +138,7 @@ def measure_all(counts: list[int], wanted: list[str], home: Path) -> Iterator[di
             fill(here / "synced", count)
 
             def cloud(url: str) -> FaultProxy:
-                return stack.enter_context(FaultProxy(url))  # noqa: B023  # called before the loop goes on
+                return stack.enter_context(FaultProxy(url))
 
             for store in wanted:
                 proxy = None
@@ -157,7 +163,7 @@ def measure_all(counts: list[int], wanted: list[str], home: Path) -> Iterator[di
                         server = stack.enter_context(moto_server())
                         client = server.client(max_pool_connections=16)
                         client.create_bucket(Bucket=BUCKET)
-                        put_all(lambda key, body: client.put_object(Bucket=BUCKET, Key=key, Body=body), count)
+                        put_all(partial(put_object, client), count)
                     proxy = cloud(server.url)
                     os.environ["AWS_ACCESS_KEY_ID"] = server.access_key
                     os.environ["AWS_SECRET_ACCESS_KEY"] = server.secret_key

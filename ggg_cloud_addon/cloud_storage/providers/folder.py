@@ -71,6 +71,8 @@ class FolderProvider:
         self._records = Records(root / STORE_FOLDER)
         self._spelled: set[Path] = set()
         """Folders that are there under exactly this name."""
+        self._listings: dict[tuple[str, str | None], Iterator[Page]] = {}
+        """The last listing that was begun and may go on, by prefix and token: no page reads the folders again."""
 
     def __repr__(self) -> str:
         return f"FolderProvider({str(self.root)!r})"
@@ -93,14 +95,12 @@ class FolderProvider:
 
     def list(self, prefix: str = "", *, token: str | None = None) -> Page:
         """One page of at most 1,000 objects; links and what GGG Cloud keeps for itself are left out."""
-        found: list[ObjectInfo] = []
         with self._translated():
-            for key, stat in self._walk("", prefix, token or ""):
-                if len(found) == PAGE_SIZE:
-                    return Page(tuple(found), next_token=found[-1].key)
-                etag = etag_of(stat)
-                found.append(ObjectInfo(key, stat.st_size, etag_time(etag), etag))
-        return Page(tuple(found), next_token=None)
+            pages = self._listings.pop((prefix, token), None) or self._pages(prefix, token or "")
+            page = next(pages)
+        if page.next_token is not None:
+            self._listings = {(prefix, page.next_token): pages}
+        return page
 
     def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """Everything the record and the file say."""
@@ -337,6 +337,17 @@ class FolderProvider:
                 f'"{key}" cannot be stored beside "{twins[0]}": on Windows and macOS they are one file; rename it.'
             )
 
+    def _pages(self, prefix: str, after: str) -> Iterator[Page]:
+        """All pages of a listing; the last one has no token."""
+        found: list[ObjectInfo] = []
+        for key, stat in self._walk("", prefix, after):
+            if len(found) == PAGE_SIZE:
+                yield Page(tuple(found), next_token=found[-1].key)
+                found = []
+            etag = etag_of(stat)
+            found.append(ObjectInfo(key, stat.st_size, etag_time(etag), etag))
+        yield Page(tuple(found), next_token=None)
+
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[tuple[str, os.stat_result]]:
         """Keys that begin with ``prefix`` and come after ``after``, in order; other folders are not read."""
         try:
@@ -357,7 +368,7 @@ class FolderProvider:
                 if may_match and (key > after or after.startswith(key)):
                     yield from self._walk(key, prefix, after)
             elif key > after and key.startswith(prefix):
-                stat = _file_stat(Path(path))
+                stat = _file_stat(path)
                 if stat is not None:
                     yield key, stat
 
@@ -430,10 +441,10 @@ def _object_info(key: str, entry: Entry) -> ObjectInfo:
     )
 
 
-def _file_stat(path: Path) -> os.stat_result | None:
+def _file_stat(path: Path | str) -> os.stat_result | None:
     """The stat of an ordinary file; ``None`` for what is none, links too."""
     try:
-        stat = path.lstat()
+        stat = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return stat if kinds.S_ISREG(stat.st_mode) else None

@@ -18,6 +18,7 @@ from ..errors import IntegrityError, StoreUnavailableError
 from ..files import flush_to_disk, move_into_place, part_file, sweep_parts
 from ..names import fold
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 LOCK_SECONDS = 60
 """How long a writer waits for another that holds the key; each holds it for milliseconds."""
 
@@ -62,7 +63,7 @@ def etag_of(stat: os.stat_result) -> str:
 
 def etag_time(etag: str) -> datetime:
     """The mtime in an ETag, aware, UTC."""
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(etag.split(".")[0], 16) // 1000)
+    return EPOCH + timedelta(microseconds=int(etag.split(".")[0], 16) // 1000)
 
 
 class Records:

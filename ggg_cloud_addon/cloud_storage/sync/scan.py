@@ -28,7 +28,7 @@ Seen = Callable[[int], None]
 """Called with the number of entries seen since the last call; what it raises (to cancel) ends the scan."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """While it holds, a file's content is taken to be the same.
 
@@ -61,7 +61,7 @@ class Fingerprint:
         return self.settled and seen == (self if self.ctime_ns is not None else replace(self, ctime_ns=seen.ctime_ns))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LocalFile:
     """A file in the synced folder."""
 
@@ -70,7 +70,7 @@ class LocalFile:
     """In hex; ``None`` where nothing hangs on it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RemoteFile:
     """An object in the store."""
 
@@ -81,7 +81,7 @@ class RemoteFile:
     """In hex; ``None`` where nothing hangs on it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BaseFile:
     """What both sides held when they were last the same."""
 

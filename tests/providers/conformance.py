@@ -58,6 +58,9 @@ KEYS = {
 }
 METADATA = {"author": "Zoë Müller", "note": "手, a 🤖 = 100 % (done); ok?", "empty": "", "n_1": "1"}
 RACERS = 3
+RACES = 200
+MANY = 2500
+"""More objects than one page has, and half of it too."""
 
 
 class BytesSource:
@@ -163,9 +166,6 @@ def race(attempt: Race, racers: int = RACERS) -> tuple[list[object], list[BaseEx
 
 class PlainConformance:
     """What every store promises, also one that keeps neither versions nor the conditions of a write."""
-
-    many = 2500
-    """More objects than one page has."""
 
     @pytest.fixture
     def provider(self) -> Provider:
@@ -572,7 +572,7 @@ class PlainConformance:
         assert keys(provider) == by_bytes(names)
 
     def test_pages_together_are_complete(self, provider: Provider) -> None:
-        names = [f"{'abc'[number % 3]}/{number % 7}/{number:04}.blend" for number in range(self.many)]
+        names = [f"{'abc'[number % 3]}/{number % 7}/{number:04}.blend" for number in range(MANY)]
         self.fill(provider, names)
         pages = []
         token = None
@@ -588,7 +588,7 @@ class PlainConformance:
         assert keys(provider, "b/3") == by_bytes(name for name in names if name.startswith("b/3"))
 
     def test_a_listing_during_deletes_has_all_that_stays_once(self, provider: Provider) -> None:
-        names = [f"{number % 10}/{number:04}" for number in range(self.many)]
+        names = [f"{number % 10}/{number:04}" for number in range(MANY // 2)]
         self.fill(provider, names)
         gone = set(names[::50])
         deleting = iter(sorted(gone))
@@ -610,7 +610,7 @@ class ProviderConformance(PlainConformance):
     """Every promise of :class:`~ggg_cloud_addon.cloud_storage.providers.base.Provider`."""
 
     rounds = 200
-    """How often each race is run."""
+    """How much is done in the longer tests of many at once."""
 
     # -- versions
 
@@ -786,7 +786,7 @@ class ProviderConformance(PlainConformance):
     # -- many at once
 
     def test_of_many_creators_exactly_one_wins(self, provider: Provider) -> None:
-        for number in range(self.rounds):
+        for number in range(RACES):
             key = f"arm {number}.blend"
             wins, losses = race(lambda racer, key=key: put(provider, key, b"%d" % racer, IfAbsent()) and racer)
             assert len(wins) == 1
@@ -795,7 +795,7 @@ class ProviderConformance(PlainConformance):
 
     def test_of_many_changers_exactly_one_wins(self, provider: Provider) -> None:
         etag = put(provider, "arm.blend", b"begin")
-        for number in range(self.rounds):
+        for number in range(RACES):
 
             def change(racer: int, number: int = number, etag: str = etag) -> tuple[int, str]:
                 return racer, put(provider, "arm.blend", b"%d by %d" % (number, racer), IfMatch(etag))

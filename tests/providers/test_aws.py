@@ -41,7 +41,7 @@ from ggg_cloud_addon.cloud_storage.errors import (
     PreconditionFailedError,
     UnsupportedError,
 )
-from ggg_cloud_addon.cloud_storage.providers import aws
+from ggg_cloud_addon.cloud_storage.providers import aws, aws_upload
 from ggg_cloud_addon.cloud_storage.providers.aws import AwsProvider
 from ggg_cloud_addon.cloud_storage.providers.aws_bucket import AwsBucket
 from ggg_cloud_addon.cloud_storage.providers.base import BucketFacts, IfAbsent, IfMatch, Provider
@@ -69,8 +69,6 @@ def unfinished(client: Any, bucket: str) -> list[str]:
 
 
 class TestConformance(ProviderConformance):
-    many = 1200
-
     @pytest.fixture
     def provider(self, moto: Server, aws_config: AwsConfig) -> Iterator[Provider]:
         config = aws_config(moto)
@@ -94,7 +92,7 @@ def store_it(provider: Provider, way: str) -> str:
 @pytest.fixture(params=["whole", "in parts", "copied", "copied in parts"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "copied in parts":
-        monkeypatch.setattr(aws, "COPY_SIZE", 1)
+        monkeypatch.setattr(aws_upload, "COPY_SIZE", 1)
     return str(request.param)
 
 
@@ -413,8 +411,8 @@ def test_a_refused_delete_of_many_is_said_of_each(moto: Server, provider: AwsPro
 
 @pytest.fixture
 def short_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws, "COPY_SIZE", 5 * MIB)
-    monkeypatch.setattr(aws, "COPY_PART_SIZE", 6 * MIB)
+    monkeypatch.setattr(aws_upload, "COPY_SIZE", 5 * MIB)
+    monkeypatch.setattr(aws_upload, "COPY_PART_SIZE", 6 * MIB)
 
 
 @pytest.mark.usefixtures("short_copies")

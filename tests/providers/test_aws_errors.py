@@ -308,6 +308,18 @@ def test_no_error_of_ours_has_a_secret_in_its_chain(world: World) -> None:
         assert TOKEN not in chain
 
 
+@pytest.mark.parametrize("more", ["", "<NextMarker>a</NextMarker>"], ids=["no token", "an older listing"])
+def test_a_listing_that_has_more_and_does_not_tell_how_to_get_it_is_no_listing(world: World, more: str) -> None:
+    """Else what it leaves out would look deleted to a sync."""
+    item = (
+        "<Contents><Key>a</Key><Size>1</Size><ETag>x</ETag><LastModified>2026-11-22T00:00:00Z</LastModified></Contents>"
+    )
+    body = f"<ListBucketResult><IsTruncated>true</IsTruncated>{more}{item}</ListBucketResult>"
+    manager = CloudStorageManager(world.config(world.answering(200, body, content_type="application/xml")))
+    with pytest.raises(ConfigError, match=NOT_S3):
+        manager.list_components()
+
+
 def test_a_certificate_of_ones_own_is_trusted_when_it_is_given(world: World) -> None:
     server, config = with_certificate(world)
     assert not CloudStorageManager(config).authenticate()

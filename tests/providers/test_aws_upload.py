@@ -24,8 +24,9 @@ from ggg_cloud_addon.cloud_storage.errors import (
     SourceChangedError,
     StorageError,
     StoreUnavailableError,
+    UnsupportedError,
 )
-from ggg_cloud_addon.cloud_storage.providers import aws_client
+from ggg_cloud_addon.cloud_storage.providers import aws_client, aws_upload
 from ggg_cloud_addon.cloud_storage.providers.aws import AwsProvider
 from ggg_cloud_addon.cloud_storage.providers.aws_bucket import AwsBucket
 from ggg_cloud_addon.cloud_storage.providers.aws_upload import PART_SIZE
@@ -131,6 +132,60 @@ def test_a_put_that_lost_a_race_is_refused_also_when_the_answer_was_lost(
     with pytest.raises(PreconditionFailedError):
         put(provider, "arm.blend", content, IfAbsent())
     assert seen.contents("arm.blend") == [b"by somebody else"]
+    assert seen.unfinished() == []
+
+
+@pytest.fixture
+def short_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is longer than a part is copied in parts."""
+    monkeypatch.setattr(aws_upload, "COPY_SIZE", PART_SIZE)
+    monkeypatch.setattr(aws_upload, "COPY_PART_SIZE", PART_SIZE)
+
+
+@pytest.mark.usefixtures("short_copies")
+@pytest.mark.parametrize("content", [b"new", FILE[: PART_SIZE + 1]], ids=["whole", "in parts"])
+@pytest.mark.parametrize("condition", ["absent", "match"])
+def test_a_copy_whose_answer_was_lost_is_done_once(
+    provider: AwsProvider, proxy: FaultProxy, seen: Seen, content: bytes, condition: str
+) -> None:
+    provider.put("arm.blend", BytesSource(content), metadata=METADATA)
+    before: list[bytes] = []
+    asked: Condition = IfAbsent()
+    if condition == "match":
+        before, asked = [b"old"], IfMatch(put(provider, "copy.blend", b"old"))
+    proxy.lose_answer(method="PUT|POST", path=r"copy\.blend($|\?uploadId=)")
+    sent: list[object] = []
+
+    def refuse_the_second(**request: object) -> None:
+        """In S3's place: moto ignores the conditions of a copy."""
+        sent.append(request)
+        if len(sent) == 2:
+            proxy.answer(412, method="PUT", path=r"copy\.blend$")
+
+    provider._s3.client.meta.events.register("before-send.s3.CopyObject", refuse_the_second)
+    info = provider.copy("arm.blend", "copy.blend", condition=asked)
+    assert proxy.faults == (1 if len(content) > PART_SIZE else 2)
+    assert seen.contents("copy.blend") == [content, *before]
+    assert (info, dict(info.metadata)) == (provider.head("copy.blend"), METADATA)
+    assert seen.unfinished() == []
+
+
+@pytest.mark.usefixtures("short_copies")
+@pytest.mark.parametrize("sha256_known", [True, False])
+def test_a_copy_that_lost_a_race_is_refused_also_when_the_answer_was_lost(
+    provider: AwsProvider, proxy: FaultProxy, seen: Seen, sha256_known: bool
+) -> None:
+    content = FILE[: PART_SIZE + 1]
+    if sha256_known:
+        put(provider, "arm.blend", content)
+    else:
+        seen.client.put_object(Bucket=seen.bucket, Key="arm.blend", Body=content)
+    seen.client.put_object(Bucket=seen.bucket, Key="copy.blend", Body=b"by somebody else")
+    proxy.lose_answer(method="POST", path=r"copy\.blend\?uploadId=")
+    with pytest.raises(PreconditionFailedError):
+        provider.copy("arm.blend", "copy.blend", condition=IfAbsent())
+    assert proxy.faults == 1
+    assert seen.contents("copy.blend") == [b"by somebody else"]
     assert seen.unfinished() == []
 
 
@@ -332,6 +387,17 @@ def test_a_download_goes_on_with_the_same_object_or_not_at_all(provider: AwsProv
             list(chunks)
 
 
+def test_a_download_never_goes_on_with_other_bytes_than_those_that_follow(
+    provider: AwsProvider, proxy: FaultProxy
+) -> None:
+    """As from a server that knows no ranges, and sends all again."""
+    put(provider, "arm.blend", FILE)
+    proxy.truncate(method="GET", path=r"arm\.blend")
+    proxy.set_header("Content-Range", f"bytes 0-{len(FILE) - 1}/{len(FILE)}", method="GET", path=r"arm\.blend")
+    with pytest.raises(UnsupportedError, match="cannot read an object from the middle"):
+        read(provider, "arm.blend")
+
+
 def test_a_download_that_stands_still_is_asked_for_again(
     config: CloudStorageConfig, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -483,6 +549,65 @@ def test_an_upload_whose_name_was_never_learned_is_aborted(
     put(AwsProvider(config), "leg.blend", b"leg")
     assert seen.unfinished() == ["arm.blend.old"]
     assert records(state_folder) == []
+
+
+def test_an_upload_whose_name_was_never_learned_is_aborted_by_the_same_push(
+    rclone_s3: Server, aws_config: AwsConfig, bucket_name: str, run_child: RunChild, file: Path, state_folder: Path
+) -> None:
+    rclone_s3.client().create_bucket(Bucket=bucket_name)
+    seen = Seen(rclone_s3, bucket_name)
+    config = aws_config(rclone_s3)
+    die(run_child, "before the answer is written down", config, file)
+    AwsProvider(config).put("arm.blend", BytesSource(FILE), metadata={"by": "the one that dies"})
+    assert seen.read("arm.blend") == FILE
+    assert (seen.unfinished(), records(state_folder)) == ([], [])
+
+
+COPY_DIES = """
+import os, signal, sys
+from ggg_cloud_addon.cloud_storage import CloudStorageConfig
+from ggg_cloud_addon.cloud_storage.providers import aws_upload
+from ggg_cloud_addon.cloud_storage.providers.aws import AwsProvider
+
+endpoint_url, bucket_name, credentials_file = sys.argv[1:]
+aws_upload.COPY_SIZE = aws_upload.COPY_PART_SIZE = aws_upload.PART_SIZE
+provider = AwsProvider(CloudStorageConfig(
+    provider="aws", endpoint_url=endpoint_url, bucket_name=bucket_name, credentials_file=credentials_file,
+    max_concurrency=1,
+))
+
+def die(params, context, **_):
+    if params["PartNumber"] == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+provider._s3.client.meta.events.register("provide-client-params.s3.UploadPartCopy", die)
+provider.copy("arm.blend", "copy.blend")
+"""
+
+
+@pytest.mark.usefixtures("short_copies")
+@pytest.mark.parametrize("then", ["copied again", "something else"])
+def test_a_long_copy_that_was_killed_is_gone_on_with_or_aborted(
+    provider: AwsProvider,
+    config: CloudStorageConfig,
+    proxy: FaultProxy,
+    seen: Seen,
+    run_child: RunChild,
+    state_folder: Path,
+    then: str,
+) -> None:
+    put(provider, "arm.blend", FILE)
+    child = run_child(COPY_DIES, config.endpoint_url, config.bucket_name, config.credentials_file)
+    assert child.returncode == -9, child.stderr
+    assert seen.unfinished() == ["copy.blend"]
+    before = count(proxy, "PUT", PART)
+    if then == "copied again":
+        provider.copy("arm.blend", "copy.blend")
+        assert count(proxy, "PUT", PART) - before == PARTS - 2
+        assert seen.contents("copy.blend") == [FILE]
+    else:
+        put(provider, "leg.blend", b"leg")
+    assert (seen.unfinished(), records(state_folder)) == ([], [])
 
 
 def test_a_killed_push_with_other_metadata_is_not_gone_on_with(

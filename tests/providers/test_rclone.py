@@ -12,6 +12,7 @@ from conformance import (
     PlainConformance,
     keys,
     put,
+    race,
     read,
     sha256,
 )
@@ -38,8 +39,6 @@ def provider(rclone_s3: Server, aws_config: AwsConfig, bucket_name: str) -> AwsP
 
 
 class TestConformance(PlainConformance):
-    many = 1200
-
     @pytest.fixture
     def provider(self, provider: AwsProvider) -> Provider:
         return provider
@@ -77,6 +76,17 @@ def test_it_is_asked_once_and_nothing_is_left_behind(
         ]
     found = rclone_s3.client().list_objects_v2(Bucket=bucket_name)["Contents"]
     assert [each["Key"] for each in found] == ["arm.blend"]
+
+
+def test_many_transfers_that_begin_at_once_ask_it_once(
+    rclone_s3: Server, aws_config: AwsConfig, bucket_name: str
+) -> None:
+    rclone_s3.client().create_bucket(Bucket=bucket_name)
+    with FaultProxy(rclone_s3.url) as proxy:
+        provider = AwsProvider(aws_config(rclone_s3, endpoint_url=proxy.url))
+        _, errors = race(lambda racer: put(provider, f"{racer}.blend", b"arm", IfAbsent()), 8)
+        assert errors == []
+        assert sum(".ggg_store" in each.path and each.path.endswith("?uploads") for each in proxy.requests) == 2
 
 
 def test_a_version_that_is_asked_for_is_never_another_content(provider: AwsProvider) -> None:

@@ -21,16 +21,13 @@ from .aws_client import S3
 from .aws_conditions import ALL, Conditions
 from .aws_errors import KIND, code_of, is_out_of_range, status_of, was_retried
 from .aws_objects import (
-    answered_at,
     etag_of,
     head,
     look,
     object_info,
     refuse_another,
-    tier,
     version,
     whole_second,
-    write_options,
 )
 from .aws_unfinished import UnfinishedUploads
 from .aws_upload import Uploader
@@ -39,9 +36,6 @@ from .streams import ResumingDownload
 
 log = logging.getLogger(__name__)
 
-COPY_SIZE = 5 << 30
-"""The longest object that one request copies (Amazon S3 user guide, "Copying, moving, and renaming objects")."""
-COPY_PART_SIZE = 512 << 20
 DELETE_AT_ONCE = 1000
 READ_SIZE = 128 << 10
 """Bytes of a download that a connection which breaks loses at most."""
@@ -145,6 +139,8 @@ class AwsProvider:
                 answer = client.get_object(Bucket=self._bucket, Key=key, **options)
                 streams.callback(answer["Body"].close)
                 refuse_another(key, answer, version_id, etag)
+                if position and not answer.get("ContentRange", "").startswith(f"bytes {position}-"):
+                    raise problems.no_ranges(self._s3.store)
                 return answer
 
             def chunks(answer: Any) -> Iterator[bytes]:
@@ -181,35 +177,13 @@ class AwsProvider:
         return self._uploader.put(key, source, condition, metadata or {}, on_bytes)
 
     def copy(self, key: str, target: str, *, version_id: str | None = None, condition: Condition = None) -> ObjectInfo:
-        """Copy inside the store: exactly the content that was seen first, or nothing."""
+        """Look at the object, and copy exactly what was seen."""
         source = self.head(key, version_id=version_id)
-        origin = {"Bucket": self._bucket, "Key": key} | version(version_id or source.version_id)
-        seen = {"CopySource": origin, "CopySourceIfMatch": source.etag}
-        options = write_options(self._config, source.metadata, source.sha256)
-        is_small = source.size <= COPY_SIZE
+        source = replace(source, version_id=version_id or source.version_id)
         try:
-            with self._s3.translated(target):
-                asked = self._conditions.for_request("copy" if is_small else "complete", target, condition)
-                where = {"Bucket": self._bucket, "Key": target}
-                if is_small:
-                    # "REPLACE" by the same metadata, since S3 refuses to copy an object onto itself otherwise.
-                    answer = self._s3.client.copy_object(
-                        **where, **seen, **options, **asked, MetadataDirective="REPLACE"
-                    )
-                    etag = etag_of(answer["CopyObjectResult"])
-                else:
-                    answer = self._copy_parts(where, source.size, seen, options, asked)
-                    etag = etag_of(answer)
+            return self._uploader.copy(source, target, condition)
         except ObjectNotFoundError as error:
             raise problems.changed(target if isinstance(condition, IfMatch) else key) from error
-        return replace(
-            source,
-            key=target,
-            etag=etag,
-            version_id=answer.get("VersionId"),
-            modified=answered_at(answer),
-            tier=tier(self._config),
-        )
 
     def delete(self, key: str, *, condition: Condition = None) -> None:
         """Look first, as S3 says of what is not there that it was deleted; then delete what was seen."""
@@ -292,7 +266,8 @@ class AwsProvider:
     def _list(self, **options: Any) -> Any:
         with self._s3.translated():
             answer = self._s3.client.list_objects_v2(Bucket=self._bucket, **options)
-        if "IsTruncated" not in answer:  # nothing, said by something else, is no empty bucket
+        # Nothing, said by something else, is no empty bucket; a part, without the rest, is no whole listing.
+        if "IsTruncated" not in answer or (answer["IsTruncated"] and not answer.get("NextContinuationToken")):
             raise problems.not_this_kind(self._s3.store, "S3")
         return answer
 
@@ -310,25 +285,6 @@ class AwsProvider:
             yield from (each for each in page.get(kind, ()) if each["Key"] == key)
             if page.get("NextKeyMarker", key) > key:  # from here on come keys that only begin so
                 return
-
-    def _copy_parts(
-        self, where: dict[str, Any], size: int, seen: Mapping[str, Any], options: Mapping[str, Any], asked: Any
-    ) -> Any:
-        client = self._s3.client
-        where = where | {"UploadId": client.create_multipart_upload(**where, **options)["UploadId"]}
-
-        def copy(begin: int) -> dict[str, Any]:
-            number = begin // COPY_PART_SIZE + 1
-            span = f"bytes={begin}-{min(begin + COPY_PART_SIZE, size) - 1}"
-            answer = client.upload_part_copy(**where, **seen, PartNumber=number, CopySourceRange=span)
-            return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
-
-        try:
-            parts = list(self._pool.map(copy, range(0, size, COPY_PART_SIZE)))
-            return client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts}, **asked)
-        except BaseException:
-            client.abort_multipart_upload(**where)
-            raise
 
     def _delete_at_once(self, keys: Sequence[str]) -> dict[str, StorageError | None]:
         objects = [{"Key": key} for key in keys]

@@ -6,9 +6,9 @@ Amazon's keeps all. Others take ``If-Match`` and ``If-None-Match`` and ignore on
 
 import contextlib
 import logging
+import threading
 import uuid
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -44,12 +44,18 @@ class Conditions:
         self._prefix = prefix.strip("/")
         self._erase = erase
         self._unfinished = unfinished
+        self._lock = threading.Lock()
+        self._held: frozenset[tuple[str, str]] | None = ALL if s3.is_amazon else None
 
-    @cached_property
+    @property
     def held(self) -> frozenset[tuple[str, str]]:
         """The requests (put, complete of parts, copy, delete) with the conditions that hold in them."""
-        if self._s3.is_amazon:
-            return ALL
+        with self._lock:  # many transfers may want to know at once
+            if self._held is None:
+                self._held = self._find_out()
+            return self._held
+
+    def _find_out(self) -> frozenset[tuple[str, str]]:
         try:
             key = f"{self._prefix}{'/' if self._prefix else ''}{STORE_FOLDER}/{uuid.uuid4().hex}"
             with self._s3.translated(), self._unfinished.hold(key, "", 0, {}) as record:

@@ -28,8 +28,8 @@ class Upload:
 
     store: str
     key: str
-    sha256: str
-    """Of the whole content: with the same part size, equal parts."""
+    content: str
+    """The SHA-256 of the whole content, or the ETag of what is copied: with the same part size, equal parts."""
     part_size: int
     """0: no content, but a question for the server about its conditions."""
     options: str
@@ -47,17 +47,18 @@ class UnfinishedUploads:
         self._folder = folder or Path(platformdirs.user_state_dir(APP, appauthor=False)) / "uploads"
 
     @contextlib.contextmanager
-    def hold(self, key: str, sha256: str, part_size: int, options: Mapping[str, Any]) -> Iterator["Record"]:
+    def hold(self, key: str, content: str, part_size: int, options: Mapping[str, Any]) -> Iterator["Record"]:
         """The record of an upload of this content, with these options, to this key: a dead process's, or a new one.
 
         Raises:
             LocalFileError: the folder cannot be written.
         """
-        wanted = Upload(self._store, key, sha256, part_size, json.dumps(options, sort_keys=True))
+        wanted = Upload(self._store, key, content, part_size, json.dumps(options, sort_keys=True))
         with translated(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         for record in self.dead():
-            if replace(record.upload, upload_id=None) == wanted:
+            # One without an ID cannot be gone on with; it is ended with the other dead ones.
+            if record.upload.upload_id and replace(record.upload, upload_id=None) == wanted:
                 with record:
                     yield record
                 return

@@ -6,7 +6,7 @@ import logging
 import threading
 import zlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from . import problems
 from .aws_client import S3
 from .aws_conditions import Conditions
 from .aws_errors import code_of, status_of, was_retried
-from .aws_objects import answered_at, etag_of, look, tier, write_options
+from .aws_objects import answered_at, etag_of, look, tier, version, write_options
 from .aws_unfinished import Record, UnfinishedUploads
 from .base import CHUNK, Condition, IfAbsent, IfMatch, ObjectInfo, OnBytes, Source
 from .streams import Body, Interrupted, Parts, Patience, read_source
@@ -29,6 +29,9 @@ MIB = 1 << 20
 PART_SIZE = 5 * MIB
 """Bytes of a part, the least that S3 takes: on a bad line a short one gets through. What is shorter is one request."""
 MAX_PARTS = 10_000
+COPY_SIZE = 5 << 30
+"""The longest object that one request copies (Amazon S3 user guide, "Copying, moving, and renaming objects")."""
+COPY_PART_SIZE = 512 << 20
 MINUTE = 60.0
 
 Metadata = Mapping[str, str]
@@ -74,6 +77,29 @@ class Uploader:
             self.abort_dead()
         return info
 
+    def copy(self, source: ObjectInfo, target: str, condition: Condition) -> ObjectInfo:
+        """Copy inside the store: exactly the content that was seen, or nothing."""
+        seen = {
+            "CopySource": {"Bucket": self._s3.bucket, "Key": source.key} | version(source.version_id),
+            "CopySourceIfMatch": source.etag,
+        }
+        options = write_options(self._config, source.metadata, source.sha256)
+
+        def request() -> Any:
+            # "REPLACE" by the same metadata, since S3 refuses to copy an object onto itself otherwise.
+            answer = self._s3.client.copy_object(
+                Bucket=self._s3.bucket, Key=target, MetadataDirective="REPLACE", **seen, **options, **asked
+            )
+            return answer | {"ETag": answer["CopyObjectResult"]["ETag"]}
+
+        with self._s3.translated(target):
+            if source.size > COPY_SIZE:
+                made = self._copy_parts(source, target, condition, seen, options)
+            else:
+                asked = self._conditions.for_request("copy", target, condition)
+                made = self._make(target, condition, source.sha256, request)
+        return replace(made, size=source.size, metadata=source.metadata)
+
     def abort_dead(self) -> int:
         """End the uploads that processes of this machine began and did not live to end; how many there were."""
         dead = 0
@@ -113,18 +139,68 @@ class Uploader:
         """Read twice: S3 wants the metadata, and in it the hash, before the first part."""
         sha256 = _hash(key, source, on_bytes)
         part_size = max(PART_SIZE, -(-source.size // MAX_PARTS // MIB) * MIB)
-        options = write_options(self._config, metadata, sha256)
-        with self._unfinished.hold(key, sha256, part_size, options) as record:
-            try:
-                there = self._begin(key, record, options)
-                sender = self._part_sender(key, record, there)
-                parts, sent = Parts(self._pool, key, source, part_size, sender).send_all(on_bytes)
-                source.verify()
-                if sent != sha256:
-                    raise SourceChangedError(
-                        f'"{key}" was written to on this machine while it was uploaded, so nothing was stored; '
-                        "try again."
+
+        def send_all(record: Record, there: Mapping[int, Any]) -> list[dict[str, Any]]:
+            sender = self._part_sender(key, record, there)
+            parts, sent = Parts(self._pool, key, source, part_size, sender).send_all(on_bytes)
+            source.verify()
+            if sent != sha256:
+                raise SourceChangedError(
+                    f'"{key}" was written to on this machine while it was uploaded, so nothing was stored; try again.'
+                )
+            return parts
+
+        options = write_options(self._config, metadata, sha256) | {"ChecksumAlgorithm": "CRC32"}
+        made = self._make_of_parts(key, condition, sha256, sha256, part_size, options, send_all)
+        return replace(made, size=source.size, metadata=dict(metadata))
+
+    def _copy_parts(
+        self, source: ObjectInfo, target: str, condition: Condition, seen: Mapping[str, Any], options: dict[str, Any]
+    ) -> ObjectInfo:
+        def copy_all(record: Record, there: Mapping[int, Any]) -> list[dict[str, Any]]:
+            def copy(begin: int) -> dict[str, Any]:
+                number = begin // COPY_PART_SIZE + 1
+                part = there.get(number)
+                if part is None:
+                    answer = self._s3.client.upload_part_copy(
+                        Bucket=self._s3.bucket,
+                        Key=target,
+                        UploadId=record.upload.upload_id,
+                        PartNumber=number,
+                        CopySourceRange=f"bytes={begin}-{min(begin + COPY_PART_SIZE, source.size) - 1}",
+                        **seen,
                     )
+                    part = answer["CopyPartResult"]
+                return {"PartNumber": number, "ETag": part["ETag"]}
+
+            jobs = [self._pool.submit(copy, begin) for begin in range(0, source.size, COPY_PART_SIZE)]
+            try:
+                return [job.result() for job in jobs]
+            finally:  # an upload is aborted when none of its parts is on the way
+                wait([job for job in jobs if not job.cancel()])
+
+        content = source.sha256 or source.etag
+        return self._make_of_parts(target, condition, source.sha256, content, COPY_PART_SIZE, options, copy_all)
+
+    def _make_of_parts(
+        self,
+        key: str,
+        condition: Condition,
+        sha256: str | None,
+        content: str,
+        part_size: int,
+        options: Mapping[str, Any],
+        send_all: Callable[[Record, Mapping[int, Any]], list[dict[str, Any]]],
+    ) -> ObjectInfo:
+        """Parts that are written down before they are sent, and ended if they do not become an object.
+
+        Args:
+            content: tells it from any other, see :class:`~.aws_unfinished.Upload`.
+            send_all: gets the record and the parts that are there, and answers with what S3 wants to know of each part.
+        """
+        with self._unfinished.hold(key, content, part_size, options) as record:
+            try:
+                parts = send_all(record, self._begin(key, record, options))
                 asked = self._conditions.for_request("complete", key, condition)
                 made = self._make(
                     key,
@@ -142,12 +218,16 @@ class Uploader:
                 self._abort(record)
                 raise
             record.remove()
-        if not self._s3.is_amazon:  # some servers give another ETag to the finished object than they answered
-            seen = look(self._s3, key)
-            made = seen if seen is not None and seen.sha256 == sha256 else made
-        return replace(made, size=source.size, metadata=dict(metadata))
+        if self._s3.is_amazon:
+            return made
+        return self._look_for(key, sha256) or made  # some give it another ETag than they answered
 
-    def _make(self, key: str, condition: Condition, sha256: str, request: Callable[[], Any]) -> ObjectInfo:
+    def _look_for(self, key: str, sha256: str | None) -> ObjectInfo | None:
+        """The object, if it is the one with this content."""
+        seen = look(self._s3, key)
+        return seen if seen is not None and sha256 is not None and seen.sha256 == sha256 else None
+
+    def _make(self, key: str, condition: Condition, sha256: str | None, request: Callable[[], Any]) -> ObjectInfo:
         """The request that makes the object. A refusal of its repetition may mean that the first one made it."""
         patience = Patience()
         is_repeated = False
@@ -161,10 +241,8 @@ class Uploader:
                 )
             except ClientError as error:
                 is_repeated = is_repeated or was_retried(error)
-                if is_repeated and status_of(error) in (404, 412):
-                    seen = look(self._s3, key)
-                    if seen is not None and seen.sha256 == sha256:
-                        return seen
+                if is_repeated and status_of(error) in (404, 412) and (seen := self._look_for(key, sha256)):
+                    return seen
                 if code_of(error) == "ConditionalRequestConflict":  # somebody else's request is not decided yet
                     patience.failed(StoreUnavailableError(f'"{key}" is being written by others; try again.'))
                     is_repeated = True
@@ -191,9 +269,7 @@ class Uploader:
                 if status_of(error) != 404:
                     raise
         try:
-            answer = client.create_multipart_upload(
-                Bucket=self._s3.bucket, Key=key, ChecksumAlgorithm="CRC32", **options
-            )
+            answer = client.create_multipart_upload(Bucket=self._s3.bucket, Key=key, **options)
         except ClientError as error:
             if not was_retried(error):
                 record.remove()  # it was refused, so there is nothing to abort

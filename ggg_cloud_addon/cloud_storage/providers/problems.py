@@ -9,6 +9,7 @@ from ..errors import (
     PreconditionFailedError,
     StorageError,
     StoreUnavailableError,
+    UnsupportedError,
 )
 
 
@@ -78,6 +79,13 @@ def not_tls(store: str) -> StorageError:
 def not_this_kind(store: str, kind: str) -> StorageError:
     """Something else answers there."""
     return ConfigError(f"{store} answers, but not as {kind} does; check the endpoint's address.")
+
+
+def no_ranges(store: str) -> StorageError:
+    """It was asked for the rest of an object, and sends something else."""
+    return UnsupportedError(
+        f"{store} cannot read an object from the middle, so a broken transfer cannot go on; try again on a better line."
+    )
 
 
 def clock_off(store: str) -> StorageError:

@@ -161,7 +161,9 @@ def test_an_object_is_a_blob_for_other_tools(provider: AzureProvider, sdk: Conta
     provider.put("robot/arm é.blend", BytesSource(b"BLENDER"), metadata=METADATA)
     blob = sdk.get_blob_client("robot/arm é.blend")
     assert blob.download_blob().readall() == b"BLENDER"
-    assert blob.get_blob_properties().metadata["ggg_sha256"] == sha256(b"BLENDER")
+    properties = blob.get_blob_properties()
+    assert properties.metadata["ggg_sha256"] == sha256(b"BLENDER")
+    assert properties.server_encrypted
 
 
 def test_the_bytes_come_as_they_are_stored(provider: AzureProvider, sdk: ContainerClient) -> None:

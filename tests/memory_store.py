@@ -233,9 +233,7 @@ class MemoryProvider:
         history = self._keys.get(key, History())
         if isinstance(condition, IfAbsent) and history.is_there:
             raise problems.already_there(key)
-        if isinstance(condition, IfMatch) and (
-            not history.is_there or history.stored[-1].info.etag != condition.etag
-        ):
+        if isinstance(condition, IfMatch) and (not history.is_there or history.stored[-1].info.etag != condition.etag):
             raise problems.changed(key)
 
     def _store(self, key: str, content: bytes, sha256: str | None, metadata: Mapping[str, str]) -> ObjectInfo:

@@ -1,4 +1,4 @@
-"""What the tests of sync share."""
+"""What the tests of sync share, and how long the model tests run."""
 
 from pathlib import Path
 
@@ -33,3 +33,23 @@ def quarrel(ann: User, bob: User, arm: bytes) -> None:
     ann.save(arm=b"by ann")
     ann.sync()
     bob.save(arm=b"by bob")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--histories", type=int, help="so many random histories of the sync's model test (the long run)")
+    parser.addoption("--planner-cases", type=int, help="so many random cases of the planner's model test")
+
+
+@pytest.fixture
+def is_long(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--histories", None) or request.config.getoption("--planner-cases", None))
+
+
+@pytest.fixture
+def histories(request: pytest.FixtureRequest) -> int:
+    return request.config.getoption("--histories", None) or 300
+
+
+@pytest.fixture
+def first_seed(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--hypothesis-seed", None) or 1)

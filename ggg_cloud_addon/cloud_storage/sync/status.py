@@ -39,8 +39,8 @@ def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
     store = f"{provider.identity} {prefix}"
     with open_state(Path(config.local_dir), store, provider.location, read_only=True) as state:
         base = {path: file for path, file in state.load().items() if config.takes(path)}
-    local = scan_local(config, base, seen)
     remote = {path: file for path, file in listed.items() if config.takes(path)}
+    local = scan_local(config, base, remote, seen)
     return sorted(
         _statuses(local, remote, base, listed, config), key=lambda each: each.path.encode(errors="surrogateescape")
     )

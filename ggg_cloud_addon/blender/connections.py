@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
@@ -56,8 +55,8 @@ def _note_change(connection: "ConnectionSettings", context: Context) -> None:
 
 def _keep_address_only(connection: "ConnectionSettings", context: Context) -> None:
     """Drop a password or a signature (an Azure SAS) that was pasted with the address: it would be saved."""
-    parts = urlsplit(connection.endpoint_url)
-    address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    address = re.split(r"[?#]", connection.endpoint_url.strip())[0]
+    address = re.sub(r"^(\w+://)?.*@", r"\1", address)
     if address != connection.endpoint_url:
         connection.endpoint_url = address
     _note_change(connection, context)

@@ -78,7 +78,7 @@ class GGG_CLOUD_OT_enter_keys(Operator):
                 layout.label(text="Or:")
             for name in names:
                 layout.prop(self, name)
-        layout.label(text="They are kept in a file that only you can read, not in Blender's own", icon="LOCKED")
+        layout.label(text="Kept in a file that only you can read, not in Blender's preferences", icon="LOCKED")
 
     def execute(self, context: Context) -> Returned:
         """Write the file, and name it in the connection."""
@@ -106,7 +106,8 @@ class GGG_CLOUD_OT_enter_keys(Operator):
                 break
         else:
             needs = " or ".join(
-                " and ".join(self.bl_rna.properties[name].name for name in names) for names in KEYS[connection.provider]
+                " and ".join(self.properties.bl_rna.properties[name].name for name in names)
+                for names in KEYS[connection.provider]
             )
             raise ValueError(f"Not all is filled in; it needs {needs}.")
         path = own_file(connection) or _new_file(connection.name)

@@ -70,7 +70,7 @@ def addon(installed: Path) -> Iterator[Any]:
 def store(addon: Any, tmp_path: Path) -> Path:
     """The folder that the preferences name."""
     if addon:
-        addon.root = str(tmp_path / "store")
+        addon.connections[0].root = str(tmp_path / "store")
     return tmp_path / "store"
 
 
@@ -171,7 +171,7 @@ def test_installed_enabled_used_disabled_and_enabled_again(
     assert enabled["workers"] == []
 
     for _ in range(2):
-        bpy.context.preferences.addons[ADDON].preferences.root = str(tmp_path / "store")
+        bpy.context.preferences.addons[ADDON].preferences.connections[0].root = str(tmp_path / "store")
         add_objects()
         assert bpy.ops.ggg_cloud.export_upload(component_id="ground.blend") == {"FINISHED"}
         bpy.data.objects.remove(bpy.data.objects["Ground"])
@@ -278,7 +278,8 @@ def test_preferences_say_where_and_an_own_folder_serves_without(addon: Any, tmp_
     add_objects()
     bpy.ops.ggg_cloud.export_upload(component_id="own.blend")
     assert [path.name for path in Path(os.environ["XDG_DATA_HOME"]).rglob("*.blend")] == ["own.blend"]
-    addon.root, addon.prefix = str(tmp_path / "drive"), "models/robots"
+    connection = addon.connections[0]
+    connection.root, connection.prefix = str(tmp_path / "drive"), "models/robots"
     bpy.ops.ggg_cloud.export_upload(component_id="shared.blend")
     assert (tmp_path / "drive/models/robots/shared.blend").is_file()
     bpy.ops.ggg_cloud.refresh()
@@ -308,10 +309,10 @@ def test_an_error_raises_its_sentence_and_shows_it(addon: Any, store: Path, tmp_
         assert "Traceback" not in str(caught.value)
         assert sentence in state.last_message
         assert state.last_failed
-    addon.root = "/dev/null/drive"
+    addon.connections[0].root = "/dev/null/drive"
     with pytest.raises(RuntimeError, match="/dev/null/drive"):
         operators.refresh()
-    addon.root = str(store)
+    addon.connections[0].root = str(store)
     operators.refresh()
     assert not state.last_failed
     assert state.components.keys() == ["broken.blend"]
@@ -337,7 +338,8 @@ def test_operators_explain_themselves_and_every_icon_exists(addon: Any) -> None:
         for prop in rna.properties:
             assert prop.name != prop.identifier or prop.is_hidden, f"{name}.{prop.identifier}"
     icons = bpy.types.UILayout.bl_rna.functions["prop"].parameters["icon"].enum_items.keys()
-    source = Path(sys.modules[f"{ADDON}.blender.panel"].__file__ or "").read_text("utf-8")
+    folder = Path(sys.modules[f"{ADDON}.blender"].__file__ or "").parent
+    source = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
     used = re.findall(r'icon="(\w+)"(?: if [\w.]+ else "(\w+)")?', source)
     names = {name for pair in used for name in pair if name}
     assert len(names) > 5

@@ -26,11 +26,8 @@ from types import SimpleNamespace
 
 NAME = "bl_ext.user_default.ggg_cloud_addon"
 context, ggg = bpy.context, bpy.ops.ggg_cloud
-if Path(os.environ["BLENDER_USER_RESOURCES"], "config/userpref.blend").exists():
-    bpy.ops.wm.read_userpref()  # which a Blender with a window does by itself
 context.preferences.system.use_online_access = True
-if NAME not in sys.modules:
-    bpy.ops.preferences.addon_enable(module=NAME)
+bpy.ops.preferences.addon_enable(module=NAME)
 preferences = context.preferences.addons[NAME].preferences
 connections = sys.modules[NAME + ".blender.connections"]
 online = sys.modules[NAME + ".blender.online"]
@@ -181,7 +178,9 @@ answer.append(told())
     assert [path.name for path in user.glob("*.json")] == ["cloud_storage_mock_config.json"]
 
 
-def test_keys_that_are_typed_in_are_in_one_file_of_their_owner_only(blender: Blender, user: Path) -> None:
+def test_keys_that_are_typed_in_are_in_one_file_of_their_owner_only(
+    blender: Blender, user: Path, tmp_path: Path
+) -> None:
     said = blender(
         """
 secret = sys.argv[1]
@@ -196,19 +195,20 @@ ggg.enter_keys(account_name="studio", account_key=sys.argv[1])  # replaces it
 preferences.active_index = 1
 answer.append(refusal(lambda: ggg.refresh()))
 bpy.ops.wm.save_userpref()
-bpy.ops.wm.save_as_mainfile(filepath="scene.blend", compress=False)
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[2], compress=False)
 """,
         SECRET,
+        tmp_path / "scene.blend",
     )
     assert said[:4] == ["FILE", str(user / "keys_amazon_s3.json"), "https://127.0.0.1:9/", ""]
     assert SECRET not in said[4]
     found = {
         path.name
-        for path in user.parents[4].rglob("*")
+        for path in tmp_path.rglob("*")
         if path.is_file() and SECRET.encode() in path.read_bytes().replace(b"\\/", b"/")
     }
     assert found == {"keys_amazon_s3.json", "keys_azure.json"}
-    names = {path.name for path in user.parents[4].rglob("*")}
+    names = {path.name for path in tmp_path.rglob("*")}
     assert {"userpref.blend", "scene.blend", "cloud_storage.log", "cloud_storage_aws_config.json"} <= names
     assert json.loads((user / "keys_azure.json").read_text()) == {"account_name": "studio", "account_key": SECRET}
     if os.name == "posix":
@@ -245,29 +245,28 @@ def test_the_settings_that_are_used_are_a_config_file_for_the_command(
 
 
 def test_there_is_always_a_connection_and_that_of_0_2_0_is_the_first(blender: Blender) -> None:
-    fresh = blender(
+    fresh, first, config, after = blender(
         """
-answer = [[each.name, each.provider, each.root] for each in preferences.connections]
+def shown():
+    return [[each.name, each.provider, each.root, each.prefix] for each in preferences.connections]
+
+answer = [shown()]
 preferences.connections.clear()  # as 0.2.0 left its preferences
 preferences.root, preferences.prefix = "/drive", "models"
-bpy.ops.wm.save_userpref()
-"""
-    )
-    assert fresh == [["My Folder", "mock", ""]]
-    migrated, config, after = blender(
-        """
-names = [each.name for each in preferences.connections]
-config = told()
+sys.modules[NAME].unregister()
+sys.modules[NAME].register()
+preferences = context.preferences.addons[NAME].preferences
+answer += [shown(), told()]
 ggg.connection_remove()
-answer = [names, config, [[each.name, each.root, each.prefix] for each in preferences.connections]]
+answer.append(shown())
 """
     )
-    assert migrated == ["My Folder"]
+    assert fresh == after == [["My Folder", "mock", "", ""]]
+    assert first == [["My Folder", "mock", "/drive", "models"]]
     assert config == {"provider": "mock", "root": "/drive", "prefix": "models"}
-    assert after == [["My Folder", "", ""]]
 
 
-def test_blender_knows_that_a_connection_changed_and_keeps_it(blender: Blender) -> None:
+def test_blender_knows_that_a_connection_changed_and_keeps_it(blender: Blender, tmp_path: Path) -> None:
     unmarked = blender(
         """
 connection = connect("aws")
@@ -279,12 +278,12 @@ for name in connections.ConnectionSettings.__annotations__:
     setattr(connection, name, {"ENUM": last, "BOOLEAN": True, "STRING": "x"}[kind.type])
     if not context.preferences.is_dirty:
         answer.append(name)
+connection.bucket_name = "parts-of-this-test"
 bpy.ops.wm.save_userpref()
 """
     )
     assert unmarked == []
-    kept = blender("answer = [[each.name, each.provider, each.direction] for each in preferences.connections]")
-    assert kept == [["My Folder", "mock", "both"], ["x", "azure", "download"]]
+    assert b"parts-of-this-test" in (tmp_path / "user/config/userpref.blend").read_bytes()
 
 
 def test_the_synced_folder_is_told_to_the_engine(blender: Blender, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ class GGG_CLOUD_UL_components(UIList):
         flt_flag: int | None = 0,
     ) -> None:
         """One line: status, ID, size and age."""
-        row = layout.split(factor=0.64)
+        row = layout.split(factor=0.57)
         name: str = item.name  # type: ignore[attr-defined]
         assert context.region is not None
         assert context.preferences is not None

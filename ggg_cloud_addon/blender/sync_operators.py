@@ -102,11 +102,13 @@ def _told(outcome: dict[str, Any], *, shown: bool) -> str:
         return summary.partition("\n")[0]
     if outcome["state"] == "confirm":
         return f"Nothing is done yet: {counted(len(outcome['deletes']), 'file')} would be deleted"
-    if outcome["errors"] or (outcome["conflicts"] and not shown):
+    errors, conflicts = outcome["errors"], outcome["conflicts"]
+    if not shown and (errors or conflicts):
         raise JobError(summary)
-    if outcome["conflicts"]:
-        return f"{summary.partition(chr(10))[0]} {counted(len(outcome['conflicts']), 'conflict')} to decide."
-    return summary.partition("\n")[0]
+    if errors:
+        raise JobError(f"{counted(len(errors), 'file')} failed, the first so: {next(iter(errors.values()))}")
+    first_line = summary.partition("\n")[0]
+    return f"{first_line} {counted(len(conflicts), 'conflict')} to decide." if conflicts else first_line
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs

@@ -87,8 +87,8 @@ def _draw_outcome(context: Context, layout: UILayout, outcome: dict[str, Any]) -
     for conflict in outcome["conflicts"][:SHOWN]:
         _draw_conflict(context, layout, conflict)
     _draw_rest(layout, len(outcome["conflicts"]), "conflict")
-    for path, sentence in list(outcome["errors"].items())[:SHOWN]:
-        draw_text(layout.box(), context, f"{path}: {sentence}", "ERROR")
+    for sentence in list(outcome["errors"].values())[:SHOWN]:
+        draw_text(layout.box(), context, sentence, "ERROR")
     _draw_rest(layout, len(outcome["errors"]), "failure")
 
 

@@ -13,6 +13,10 @@ class ConfigError(StorageError, ValueError):
     """A setting, a config file or a credentials file that cannot be used."""
 
 
+class SdkError(ConfigError):
+    """The Python packages that a provider needs are not there, or not those that it needs."""
+
+
 class InvalidIdError(StorageError, ValueError):
     """A component ID that could not be stored or pulled safely on every system."""
 

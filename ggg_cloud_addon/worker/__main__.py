@@ -7,6 +7,7 @@ The first line on stdin is a JSON object: ``sys_path`` (Blender's, with the fold
 import importlib.util
 import json
 import sys
+import traceback
 from pathlib import Path
 
 NAME = "ggg_cloud_addon"
@@ -23,7 +24,10 @@ def main() -> None:
     package = importlib.util.module_from_spec(spec)
     sys.modules[NAME] = package
     spec.loader.exec_module(package)
-    server = importlib.import_module(f"{NAME}.worker.server")
+    try:
+        server = importlib.import_module(f"{NAME}.worker.server")
+    except Exception:  # noqa: BLE001  # what packages raise that do not fit together
+        sys.exit(importlib.import_module(f"{NAME}.worker.bundled").advice() or traceback.format_exc())
     server.serve(settings["log_folder"])
 
 

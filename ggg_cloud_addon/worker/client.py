@@ -224,10 +224,9 @@ class _Worker:
             writer.join()
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines()
-        why = f": {said[-1]}" if said else ""
-        self._end_jobs(
-            self._killed_for or f"The worker beside Blender stopped (exit code {code}){why}; try again to restart it."
-        )
+        how = f"was killed (signal {-code})" if code < 0 else f"stopped (exit code {code})"
+        why = f": {said[-1].rstrip('.')}" if said else ""
+        self._end_jobs(self._killed_for or f"The worker beside Blender {how}{why}; try again to restart it.")
 
     def _write(self, stdin: BinaryIO) -> None:
         with contextlib.suppress(OSError):  # it died; the reading thread knows

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..cloud_storage import CloudStorageConfig, CloudStorageManager, StorageError
-from ..cloud_storage.errors import CancelledError, LocalFileError
+from ..cloud_storage.errors import CancelledError, LocalFileError, SdkError
 from ..cloud_storage.log import default_log_folder, start_log
+from .bundled import advice
 from .messages import Failed, Message, Progress, Request, answer, decode, encode
 from .verbs import VERBS
 
@@ -67,10 +68,11 @@ class _Server:
                 self._say(message)
         except StorageError as error:
             log.exception("Job %d (%s) failed", request.id, request.verb)
-            self._say(Failed(request.id, str(error)))
+            self._say(Failed(request.id, (isinstance(error, SdkError) and advice()) or str(error)))
         except Exception:
             log.exception("Job %d (%s) failed by a fault of GGG Cloud", request.id, request.verb)
-            self._say(Failed(request.id, "GGG Cloud has a fault here; the log says which. Please report it."))
+            fault = "GGG Cloud has a fault here; the log says which. Please report it."
+            self._say(Failed(request.id, advice() or fault))
         self.cancelled.discard(request.id)
 
     def _answer(self, request: Request) -> Any:

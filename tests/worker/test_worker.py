@@ -1,152 +1,30 @@
 """The real process beside Blender: it does its jobs, survives nonsense, and never outlives who started it."""
 
-import contextlib
 import json
 import os
-import re
-import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
+from beside import (
+    LARGE,
+    MAIN,
+    MakeClient,
+    assert_ends,
+    assert_is_sentence,
+    content_of,
+    launcher,
+    process_id,
+    wait_until_moving,
+)
 
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
-from ggg_cloud_addon.worker import client as client_module
-from ggg_cloud_addon.worker.client import Job, JobError, WorkerClient
+from ggg_cloud_addon.worker.client import JobError, WorkerClient
 from ggg_cloud_addon.worker.messages import Failed, Finished, Message, Progress, Request, decode, encode
-
-MAIN = Path(client_module.__file__).with_name("__main__.py")
-LARGE = 1 << 30
-"""Bytes: an upload of so many is under way for long enough to break into it."""
-DEADLINE = 20
-"""Seconds after which a test has failed that waits for something."""
-
-MakeClient = Callable[..., WorkerClient]
-
-
-@pytest.fixture(autouse=True)
-def _fails_instead_of_hanging() -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise TimeoutError("it hangs")
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(DEADLINE)
-    yield
-    signal.alarm(0)
-
-
-@pytest.fixture
-def make_client(tmp_path: Path) -> Iterator[MakeClient]:
-    """Clients whose workers end with the test; ``python`` is another command to run the worker with."""
-    made: list[WorkerClient] = []
-
-    def make(*python: str, log_folder: Path | None = None) -> WorkerClient:
-        made.append(WorkerClient(python or [sys.executable], log_folder or tmp_path / "log"))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.stop()
-
-
-@pytest.fixture
-def client(make_client: MakeClient) -> WorkerClient:
-    """One whose worker is not started yet."""
-    return make_client()
-
-
-@pytest.fixture(scope="module")
-def log_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("log")
-
-
-@pytest.fixture(scope="module")
-def worker(log_folder: Path) -> Iterator[WorkerClient]:
-    """One that serves many tests, as it serves an artist all day."""
-    client = WorkerClient([sys.executable], log_folder)
-    yield client
-    client.stop()
-
-
-@pytest.fixture
-def config(store: FolderProvider) -> dict[str, Any]:
-    return {"root": str(store.root)}
-
-
-@pytest.fixture
-def small_file(tmp_path: Path) -> Path:
-    path = tmp_path / "small.blend"
-    path.write_bytes(b"small")
-    return path
-
-
-@pytest.fixture
-def large_file(tmp_path: Path) -> Path:
-    path = tmp_path / "large.blend"
-    with path.open("wb") as file:
-        file.truncate(LARGE)
-    return path
-
-
-@pytest.fixture
-def release(store: FolderProvider) -> Iterator[Callable[[], None]]:
-    """Nothing can be stored until this is called: the locks that the store documents are held."""
-    with contextlib.ExitStack() as stack:
-        folder = store.root / ".ggg_store" / "locks"
-        folder.mkdir(parents=True)
-        for number in range(256):
-            stack.enter_context(FileLock(folder / f"{number:02x}.lock"))
-        yield stack.close
-
-
-def launcher(before: str, after: str = "") -> list[str]:
-    """A Python command that runs code of the test around the worker, in its process."""
-    run = "runpy.run_path(sys.argv[1], run_name='__main__')"
-    return [sys.executable, "-c", f"import runpy, sys\n{before}\n{run}\n{after}"]
-
-
-def content_of(store: FolderProvider) -> dict[str, Any]:
-    """All that the store has: each key's content and history, and what is half-done."""
-    found: dict[str, Any] = {
-        info.key: ((store.root / info.key).read_bytes(), store.versions(info.key)) for info in store.list("").objects
-    }
-    return found | {"half-done": list(store.root.rglob("*.ggg_part"))}
-
-
-def process_id(client: WorkerClient) -> int:
-    assert client._worker is not None
-    assert client._worker._process is not None
-    return client._worker._process.pid
-
-
-def wait_until_moving(job: Job) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not job.done:
-        assert not job.ended, "it ended before a byte was reported"
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def assert_ends(process: int) -> None:
-    """Whose child it is does not matter."""
-    try:
-        handle = os.pidfd_open(process)
-    except ProcessLookupError:
-        return
-    ended, _, _ = select.select([handle], [], [], DEADLINE)
-    os.close(handle)
-    assert ended, "the worker lives on"
-
-
-def assert_is_sentence(text: str) -> None:
-    assert re.fullmatch(r"[A-Z\"].*[.?]", text), text
-    assert "Traceback" not in text
 
 
 class TestJobs:
@@ -479,7 +357,7 @@ sys.addaudithook(print_on_rename)
             said = process.stderr.read()
         assert process.returncode == 0
         assert answers.keys() == {7, 8}
-        assert answers[7] == Finished(7, {"location": str(config["root"]), "rows": []})
+        assert answers[7] == Finished(7, {"location": f"folder {config['root']}", "rows": []})
         assert isinstance(answers[8], Failed)
         assert b"Traceback" not in said
 

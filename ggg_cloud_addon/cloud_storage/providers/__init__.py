@@ -1,7 +1,7 @@
 """The stores, behind one interface (:mod:`.base`)."""
 
 from ..config import CloudStorageConfig
-from ..errors import ConfigError, UnsupportedError
+from ..errors import SdkError, UnsupportedError
 from .base import Bucket, Provider
 from .folder import FolderProvider
 
@@ -10,7 +10,8 @@ def open_provider(config: CloudStorageConfig) -> Provider:
     """The provider that the configuration names; nothing is asked of the store yet.
 
     Raises:
-        ConfigError: a setting that it needs is missing, or its SDK is not installed.
+        ConfigError: a setting that it needs is missing.
+        SdkError: its SDK is not installed.
     """
     # Late: an SDK takes a third of a second to import.
     try:
@@ -22,7 +23,7 @@ def open_provider(config: CloudStorageConfig) -> Provider:
             from .azure import AzureProvider
 
             return AzureProvider(config)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise _not_installed(config.provider) from error
     return FolderProvider(config.folder)
 
@@ -31,7 +32,7 @@ def open_bucket(config: CloudStorageConfig) -> Bucket:
     """The bucket or container itself, to create, look at and delete.
 
     Raises:
-        ConfigError: as :func:`open_provider`.
+        ConfigError, SdkError: as :func:`open_provider`.
         UnsupportedError: a plain folder has none.
     """
     try:
@@ -43,12 +44,10 @@ def open_bucket(config: CloudStorageConfig) -> Bucket:
             from .azure_container import AzureContainer
 
             return AzureContainer(config)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise _not_installed(config.provider) from error
     raise UnsupportedError("A plain folder needs no bucket; it is made by the first push.")
 
 
-def _not_installed(provider: str) -> ConfigError:
-    return ConfigError(
-        f'The provider "{provider}" needs its SDK; install it with: pip install "ggg-cloud[{provider}]".'
-    )
+def _not_installed(provider: str) -> SdkError:
+    return SdkError(f'The provider "{provider}" needs its SDK; install it with: pip install "ggg-cloud[{provider}]".')

@@ -4,6 +4,7 @@ No field of a connection ever holds a secret: Blender saves them in ``userpref.b
 """
 
 import json
+import logging
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from .user_files import ADDON, user_folder, write_private
 
 if TYPE_CHECKING:
     from .preferences import GGGCloudPreferences
+
+log = logging.getLogger(__name__)
 
 PROVIDERS = (
     ("mock", "Folder", "A folder on this computer, a shared drive or a NAS", "FILE_FOLDER", 0),
@@ -273,17 +276,11 @@ def _patterns(text: str) -> list[str]:
 
 
 def _write_config(config: dict[str, Any]) -> None:
-    """Write ``cloud_storage_<provider>_config.json`` if it says something else.
-
-    Raises:
-        SceneError: it cannot be written.
-    """
+    """Write ``cloud_storage_<provider>_config.json`` if it says something else; the work does not need it."""
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     try:
         path = user_folder() / f"cloud_storage_{config['provider']}_config.json"
-        if not (path.is_file() and path.read_text(encoding="utf-8") == text):
+        if not (path.is_file() and path.read_bytes() == text.encode()):
             write_private(path, text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SceneError(
-            f"The settings cannot be written down: {error}; make room in the folder or free it."
-        ) from error
+    except OSError as error:
+        log.warning("The settings are not written down for ggg-cloud --config: %s", error)

@@ -235,7 +235,18 @@ answer = [half, kept]
 def test_the_settings_that_are_used_are_a_config_file_for_the_command(
     blender: Blender, run_child: Callable[..., Any], user: Path, tmp_path: Path
 ) -> None:
-    blender('connect("mock", root=sys.argv[1], prefix="models"); ggg.refresh()', tmp_path / "Büro")
+    stopped_nothing = blender(
+        """
+connect("mock", root=sys.argv[1], prefix="models")
+ggg.refresh()
+Path(sys.argv[2], "cloud_storage_aws_config.json").mkdir()  # cannot be written
+connect("aws", bucket_name="parts")
+answer = told()
+""",
+        tmp_path / "Büro",
+        user,
+    )
+    assert stopped_nothing["bucket_name"] == "parts"
     (tmp_path / "Büro/models").mkdir(parents=True)
     (tmp_path / "Büro/models/arm.stl").write_bytes(b"solid")
     config = user / "cloud_storage_mock_config.json"

@@ -9,15 +9,18 @@ A longer run: ``GGG_CLOUD_KILLS=200 python -m pytest -s tests/sync/test_real_kil
 
 import functools
 import hashlib
+import json
 import os
 import random
 import select
 import shutil
 import signal
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,6 +41,8 @@ from ggg_cloud_addon.cloud_storage.providers.base import list_all
 from ggg_cloud_addon.cloud_storage.sync import SyncEvent
 
 KILLS = int(os.environ.get("GGG_CLOUD_KILLS", 70))
+COMMANDS = 7
+"""So many are kills of the command, which takes most of a second to start."""
 HISTORY = 35
 """So many kills in one folder and store; then new ones."""
 RUNS = 3
@@ -205,6 +210,23 @@ class World:
         assert how in (0, -signal.SIGKILL)
         return how != 0
 
+    def command_killed(self, policy: str) -> bool:
+        """The same with ``ggg-cloud sync``, soon after it has said so many lines."""
+        lines, more = self.chance.randrange(8), self.chance.uniform(0, 0.05)
+        config = self.folder / "config.json"
+        given = {name: value for name, value in asdict(self.config).items() if value is not None}
+        config.write_text(json.dumps(given, default=str))
+        command = [sys.executable, "-m", "ggg_cloud_addon", "sync", self.here, "--config", config, "--delete"]
+        options = ["--max-delete", "1", "--conflict", policy]
+        with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            assert process.stdout
+            for _ in range(lines):
+                process.stdout.readline()
+            select.select([], [], [], more)
+            process.kill()
+        assert process.returncode in (0, -signal.SIGKILL)
+        return process.returncode == -signal.SIGKILL
+
     def run(self, policy: str) -> int:
         """A run that nobody kills; how many things happened."""
         began = time.monotonic()
@@ -255,12 +277,14 @@ def make_world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
     return make
 
 
-def test_a_sync_killed_at_a_random_moment_loses_nothing_and_the_next_run_repairs_it(
-    make_world: MakeWorld, request: pytest.FixtureRequest
-) -> None:
-    kills = runs = seed = again = 0
+Kill = Callable[[World, str], bool]
+
+
+def live_through(make_world: MakeWorld, kill: Kill, kills: int) -> None:
+    """Edit, kill and repair until so many runs were killed before they ended."""
+    killed = runs = seed = again = 0
     began = time.monotonic()
-    while kills < KILLS:
+    while killed < kills:
         seed += 1
         world = make_world(seed)
         for name in NAMES:
@@ -268,30 +292,41 @@ def test_a_sync_killed_at_a_random_moment_loses_nothing_and_the_next_run_repairs
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(world.content())
         world.run("keep_both")
-        for _ in range(min(HISTORY, KILLS - kills)):
+        for _ in range(min(HISTORY, kills - killed)):
             runs += 1
-            assert runs <= 3 * KILLS
+            assert runs <= 5 * kills
             policy = world.chance.choice(POLICIES)
             world.edit()
             kept = world.kept()
             assert kept <= world.ever
 
-            kills += world.killed(policy)
+            killed += kill(world, policy)
 
-            assert kept - world.kept() == set()
-            assert world.kept() - world.ever == set(), world.where(world.kept() - world.ever)
+            found = world.kept()
+            assert kept - found == set()
+            assert found - world.ever == set(), world.where(found - world.ever)
             for _ in range(RUNS):
                 world.run(policy)
                 if world.tree() == world.objects():
                     break
                 again += 1
             assert world.tree() == world.objects()
-            assert kept - world.kept() == set()
-            assert world.kept() - world.ever == set(), world.where(world.kept() - world.ever)
+            found = world.kept()
+            assert kept - found == set()
+            assert found - world.ever == set(), world.where(found - world.ever)
             assert world.left_over() == []
-            state = world.here / ".ggg_cloud" / "state.db"
-            assert [*state.parent.glob("*.damaged")] == []
-            assert world.run(policy) == 1  # it planned nothing
+            assert [*(world.here / ".ggg_cloud").glob("*.damaged")] == []
+            assert world.run(policy) == 1  # it plans nothing
         shutil.rmtree(world.folder)
     seconds = time.monotonic() - began
-    print(f"{kills} kills of {runs} runs, {again} repaired by a second run; seeds 1 to {seed}; {seconds:.0f} s")
+    print(f"{killed} kills of {runs} runs, {again} repaired by a second run; seeds 1 to {seed}; {seconds:.0f} s")
+
+
+def test_a_sync_killed_at_a_random_moment_loses_nothing_and_the_next_run_repairs_it(make_world: MakeWorld) -> None:
+    live_through(make_world, World.killed, KILLS)
+
+
+def test_the_command_killed_at_a_random_moment_loses_nothing_and_the_next_run_repairs_it(
+    make_world: MakeWorld,
+) -> None:
+    live_through(make_world, World.command_killed, COMMANDS)

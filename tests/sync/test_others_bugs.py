@@ -4,9 +4,11 @@ import contextlib
 import os
 import random
 import shutil
+import socket
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +321,18 @@ def test_rclone_conflict_loser_pathname_a_taken_name_of_a_conflict_copy_is_numbe
     settle(ann, bob)
     expected = {b"by bob", b"by bob 0", b"by bob 1", b"by bob 2", b"by ann 2", b"the leg"}
     assert {*ann.tree().values()} == expected
+
+
+def test_rclone_conflict_loser_pathname_a_name_that_is_taken_there_is_numbered_too(
+    ann: User, bob: User, quarrel: None
+) -> None:
+    for minutes in range(3):
+        when = datetime.now() + timedelta(minutes=minutes)
+        ann.save(**{f"arm (conflict, {socket.gethostname()}, {when:%Y-%m-%d %H-%M})": b"taken %d" % minutes})
+    ann.sync()
+    assert bob.sync().errors == {}
+    settle(ann, bob)
+    assert {b"by ann", b"by bob", b"taken 0", b"taken 1", b"taken 2"} <= {*ann.tree().values()}
 
 
 @pytest.mark.parametrize("there_already", [True, False], ids=["edited", "made"])

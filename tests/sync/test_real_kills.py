@@ -40,7 +40,9 @@ from ggg_cloud_addon.cloud_storage.errors import PreconditionFailedError
 from ggg_cloud_addon.cloud_storage.providers.base import list_all
 from ggg_cloud_addon.cloud_storage.sync import SyncEvent
 
-KILLS = int(os.environ.get("GGG_CLOUD_KILLS", 70))
+KILLS = {"folder": 60, "aws": 20, "azure": 20}
+if "GGG_CLOUD_KILLS" in os.environ:
+    KILLS = dict.fromkeys(KILLS, int(os.environ["GGG_CLOUD_KILLS"]))
 COMMANDS = 7
 """So many are kills of the command, which takes most of a second to start."""
 HISTORY = 35
@@ -248,29 +250,36 @@ class World:
 MakeWorld = Callable[[int], World]
 
 
-@pytest.fixture(params=["folder", "aws", "azure"])
-def make_world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeWorld:
+@pytest.fixture(params=KILLS)
+def store_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def make_world(
+    request: pytest.FixtureRequest, store_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> MakeWorld:
     """A new world with this seed."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     settings: dict[str, Any] = {"prefix": "models"}
     client = None
-    if request.param == "aws":
+    if store_kind == "aws":
         server: Server = request.getfixturevalue("moto")
         monkeypatch.setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))
         client = server.client()
         settings |= {"provider": "aws", "endpoint_url": server.url}
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
-    elif request.param == "azure":
+    elif store_kind == "azure":
         azurite: AzureServer = request.getfixturevalue("azurite")
         settings |= {"provider": "azure", "endpoint_url": azurite.account_url}
         monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string)
 
     def make(seed: int) -> World:
         folder = tmp_path / f"world {seed}"
-        where = {"root": folder / "store"} if request.param == "folder" else {"bucket_name": uuid.uuid4().hex}
+        where = {"root": folder / "store"} if store_kind == "folder" else {"bucket_name": uuid.uuid4().hex}
         config = CloudStorageConfig(**settings, **where)
-        if request.param != "folder":
+        if store_kind != "folder":
             CloudStorageManager(config).bucket.create()
         return World(folder, config, random.Random(seed), client)
 
@@ -322,8 +331,10 @@ def live_through(make_world: MakeWorld, kill: Kill, kills: int) -> None:
     print(f"{killed} kills of {runs} runs, {again} repaired by a second run; seeds 1 to {seed}; {seconds:.0f} s")
 
 
-def test_a_sync_killed_at_a_random_moment_loses_nothing_and_the_next_run_repairs_it(make_world: MakeWorld) -> None:
-    live_through(make_world, World.killed, KILLS)
+def test_a_sync_killed_at_a_random_moment_loses_nothing_and_the_next_run_repairs_it(
+    make_world: MakeWorld, store_kind: str
+) -> None:
+    live_through(make_world, World.killed, KILLS[store_kind])
 
 
 def test_the_command_killed_at_a_random_moment_loses_nothing_and_the_next_run_repairs_it(

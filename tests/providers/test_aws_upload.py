@@ -536,6 +536,40 @@ def test_the_next_push_of_something_else_aborts_a_killed_one(
     assert seen.contents("arm.blend") == ([FILE] if point == "after the last request" else [])
 
 
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_that_uploads_nothing_aborts_a_killed_push(
+    provider: AwsProvider, config: CloudStorageConfig, seen: Seen, run_child: RunChild, file: Path, state_folder: Path,
+    point: str,
+) -> None:  # fmt: skip
+    die(run_child, point, config, file)
+    provider.tidy()
+    assert (seen.unfinished(), records(state_folder)) == ([], [])
+
+
+DIES_ASKING = """
+import os, signal, sys
+from ggg_cloud_addon.cloud_storage import CloudStorageConfig
+from ggg_cloud_addon.cloud_storage.providers.aws import AwsProvider
+
+endpoint_url, bucket_name, credentials_file = sys.argv[1:]
+provider = AwsProvider(CloudStorageConfig(
+    provider="aws", endpoint_url=endpoint_url, bucket_name=bucket_name, credentials_file=credentials_file,
+))
+provider._s3.client.complete_multipart_upload = lambda **_: os.kill(os.getpid(), signal.SIGKILL)
+provider.capabilities
+"""
+
+
+def test_the_traces_of_a_question_about_conditions_are_taken_away_for_a_killed_process(
+    provider: AwsProvider, config: CloudStorageConfig, seen: Seen, run_child: RunChild, state_folder: Path
+) -> None:
+    child = run_child(DIES_ASKING, config.endpoint_url, config.bucket_name, config.credentials_file)
+    assert child.returncode == -9, child.stderr
+    assert len(seen.unfinished()) == len(records(state_folder)) == 1
+    provider.tidy()
+    assert (seen.unfinished(), records(state_folder), seen.contents(".ggg_store")) == ([], [], [])
+
+
 def test_an_upload_whose_name_was_never_learned_is_aborted(
     rclone_s3: Server, aws_config: AwsConfig, bucket_name: str, run_child: RunChild, file: Path, state_folder: Path
 ) -> None:

@@ -410,3 +410,9 @@ def test_a_state_that_is_locked_is_not_thrown_away(ann: User) -> None:
         with pytest.raises(LocalFileError, match="locked"):
             ann.sync()
     assert ann.sync().plan == ()
+
+
+def test_what_a_killed_run_left_is_swept_by_one_that_has_nothing_to_do(ann: User, bob: User, arm: bytes) -> None:
+    (ann.folder / ".ggg_cloud" / "tmp" / ".arm.blend.0123456789ab.ggg_part").write_bytes(b"the a")
+    assert ann.sync().plan == ()
+    assert not list(ann.folder.rglob("*.ggg_part*"))

@@ -12,28 +12,23 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fault_proxy import FaultProxy
+from same_files import PREFIX, fill, put_all, remember
 from servers import azurite_server, moto_server, rclone_server
 from tabulate import tabulate
 
-from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager, SyncConfig
-from ggg_cloud_addon.cloud_storage.files import hash_file
-from ggg_cloud_addon.cloud_storage.sync.scan import BaseFile, scan_local, scan_remote
-from ggg_cloud_addon.cloud_storage.sync.state import open_state
+from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
 
 COUNTS = (1_000, 10_000, 100_000)
 SLOW = 10_000
 """The most files for moto and Azurite: to put 100,000 there takes many minutes."""
 BUCKET = "unchanged"
-PREFIX = "models"
-PER_FOLDER = 250
 CHILD = """
 import json, sys, time
 begun = time.monotonic()
@@ -74,52 +69,14 @@ print(json.dumps({
 """
 
 
-def names(count: int) -> Iterator[str]:
-    """Paths as a studio has them, a few hundred files in each folder."""
-    return (f"set_{number // PER_FOLDER:03}/props/part_{number:06}.blend" for number in range(count))
-
-
-def content(name: str) -> bytes:
-    """Each file's own."""
-    return f"The content of {name}.".encode()
-
-
-def fill(root: Path, count: int) -> None:
-    """Write the files."""
-    for name in names(count):
-        path = root / name
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True)
-        path.write_bytes(content(name))
-
-
-def put_all(put: Callable[[str, bytes], Any], count: int) -> None:
-    """Put them into a server that keeps no files."""
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda name: put(f"{PREFIX}/{name}", content(name)), names(count)))
-
-
 def put_object(client: Any, key: str, body: bytes) -> None:
     """Put one into S3."""
     client.put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
-def remember(settings: dict[str, str], folder: Path) -> None:
-    """Write the state that a first sync leaves, without its two requests for each file."""
-    manager = CloudStorageManager(CloudStorageConfig(**settings))
-    provider, prefix = manager.provider, manager.key_prefix
-    provider.check()
-    config = SyncConfig(local_dir=folder)
-    folder.mkdir(exist_ok=True)
-    with open_state(folder, f"{provider.identity} {prefix}", provider.location) as state:
-        local = scan_local(config, {}, lambda count: None)
-        for path, there in scan_remote(provider, prefix, config, lambda count: None).items():
-            state.remember(path, BaseFile(local[path].fingerprint, hash_file(folder / path), there.etag))
-
-
 def measure(settings: dict[str, str], folder: Path, count: int, proxy: FaultProxy | None) -> dict[str, Any]:
     """The figures of one sync."""
-    remember(settings, folder)
+    remember(CloudStorageManager(CloudStorageConfig(**settings)), folder)
     asked = len(proxy.requests) if proxy else 0
     command = [sys.executable, "-c", CHILD, json.dumps(settings), str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)

@@ -123,13 +123,15 @@ class StorageSynchronizer:
             raise LocalFileError(f'"{root}" is a file; name the folder to sync.')
         if any((folder / STORE_FOLDER).exists() for folder in (root.absolute(), *root.absolute().parents)):
             raise LocalFileError(f'"{root}" lies in a plain-folder store itself; choose another folder to sync.')
-        if not self._provider.identity and last_location(root) == self._provider.location:
+        is_first = last_location(root) != self._provider.location
+        if not self._provider.identity and not is_first:
             raise StoreUnavailableError(
                 f'The store that "{root}" was synced with is not in the {self._provider.location} any more; connect '
                 f'its drive, or if a new store is to begin there, delete "{root / STATE_FOLDER / DATABASE}".'
             )
         if not self._config.dry_run:
-            self._provider.check()
+            if is_first:  # later the listing tells as much, and is asked for anyway
+                self._provider.check()
             with translated(root):
                 root.mkdir(parents=True, exist_ok=True)
 

@@ -20,7 +20,7 @@ from ggg_cloud_addon.cloud_storage.errors import (
     StorageError,
 )
 from ggg_cloud_addon.cloud_storage.files import part_file
-from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent, IfMatch, Provider
+from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent, IfMatch, Provider, list_all
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 
 
@@ -531,3 +531,23 @@ def test_content_laid_in_with_the_time_and_size_of_a_former_version_is_kept(stor
     os.utime(path, ns=(when, when))
     store.delete("arm.blend")
     assert {b"one", b"ONE"} <= set(contents(store, "arm.blend"))
+
+
+def test_a_listing_reads_each_folder_once(store: FolderProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2500):
+        drop(store, f"{number % 2}/{number}.blend", b"x")
+    scanned = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: scanned.append(Path(path)) or scandir(path))
+    assert len(list(list_all(store))) == 2500
+    assert scanned == [store.root, store.root / "0", store.root / "1"]
+
+
+def test_listings_side_by_side_are_complete(store: FolderProvider) -> None:
+    for number in range(2500):
+        drop(store, f"{number}.blend", b"x")
+    one_after_the_other = [info.key for info in list_all(store)]
+    both = zip(list_all(store), list_all(store), strict=True)
+    assert [(one.key, other.key) for one, other in both] == [(key, key) for key in one_after_the_other]
+    page = store.list()
+    assert store.list(token=page.next_token) == store.list(token=page.next_token)  # asked for again

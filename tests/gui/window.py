@@ -1,0 +1,168 @@
+"""A Blender with a window, driven from outside: real processes, real clicks."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from build_addon import TARGETS, build
+
+ROOT = Path(__file__).resolve().parents[2]
+DRIVER = Path(__file__).with_name("driver.py")
+ADDON = "bl_ext.user_default.ggg_cloud_addon"
+WIDTH, HEIGHT = 1600, 900
+START_SECONDS = 120
+STOP_SECONDS = 20
+ANSWER_SECONDS = 300
+NEEDED_TOOLS = ("Xvfb", "xdotool", "import")
+
+
+def python_of(blender: Path) -> str:
+    """Which Python a Blender runs, as ``3.13``."""
+    said = _run([blender, "--background", "--factory-startup", "--python-expr", "import sys; print(sys.version)"])
+    found = re.search(r"^(3\.\d+)\.", said, re.MULTILINE)
+    assert found, said
+    return found[1]
+
+
+def install(blender: Path, resources: Path, extension: Path) -> None:
+    """Install and enable an extension into a user folder, as ``blender --command`` does it."""
+    command = [blender, "--command", "extension", "install-file", "-r", "user_default", "--enable", extension]
+    _run(command, env=os.environ | {"BLENDER_USER_RESOURCES": str(resources)})
+
+
+def build_extension(python: str, output: Path) -> Path:
+    """The zip for this machine and this Python."""
+    target = next(each for each in TARGETS if (each.platform, each.python) == ("linux-x64", python))
+    return build([target], ROOT, output)[0]
+
+
+def _run(command: list[Any], **options: Any) -> str:
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, **options)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@contextlib.contextmanager
+def display() -> Iterator[str]:
+    """A screen that nobody sees; the answer is its name."""
+    reader, writer = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(writer)
+    try:
+        with os.fdopen(reader) as lines:
+            yield f":{int(lines.readline())}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+class Window:
+    """One Blender under test."""
+
+    def __init__(self, blender: Path, resources: Path, display: str, pictures: Path, **variables: str) -> None:
+        self._pictures = pictures
+        self._environment = os.environ | {
+            "DISPLAY": display,
+            "LIBGL_ALWAYS_SOFTWARE": "1",
+            "BLENDER_USER_RESOURCES": str(resources),
+            **variables,
+        }
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(START_SECONDS)
+            options = ["--online-mode", "-noaudio", "--window-geometry", "0", "0", str(WIDTH), str(HEIGHT)]
+            command = [blender, *options, "--python", DRIVER, "--", str(server.getsockname()[1])]
+            self.log = (resources / "blender.log").open("w+")
+            self.process = subprocess.Popen(
+                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT
+            )
+            self._connection, _ = server.accept()
+        self._connection.settimeout(ANSWER_SECONDS)
+        self._lines = self._connection.makefile("rwb", buffering=0)
+
+    def ask(self, *request: Any) -> Any:
+        """Let the driver do something.
+
+        Raises:
+            AssertionError: it failed in Blender; the text is the traceback there.
+        """
+        self._lines.write(json.dumps(request).encode() + b"\n")
+        line = self._lines.readline()
+        assert line, f"Blender ended:\n{Path(self.log.name).read_text()}"
+        answer = json.loads(line)
+        assert "error" not in answer, answer["error"]
+        return answer["value"]
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of an expression, on Blender's main thread."""
+        return self.ask("evaluate", expression)
+
+    def execute(self, statements: str) -> None:
+        """Run statements there."""
+        self.ask("execute", statements)
+
+    def wait(self, expression: str, seconds: float = 30) -> Any:
+        """Wait for an expression to become true, and return its value."""
+        return self.ask("wait", expression, seconds)
+
+    def show_sidebar(self) -> None:
+        """Open the sidebar on the add-on's tab, wide and with all its panels in view."""
+        self.execute(
+            "area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')\n"
+            "area.spaces.active.show_region_ui = True\n"
+            "sidebar = next(r for r in area.regions if r.type == 'UI')\n"
+        )
+        self.wait("sidebar.width > 1 and sidebar.active_panel_category != ''")
+        self.execute("sidebar.active_panel_category = 'GGG Cloud'")
+        self.wait("sidebar.active_panel_category == 'GGG Cloud'")
+
+    def find(self, what: str, area: str = "VIEW_3D", region: str = "UI") -> tuple[int, int]:
+        """Where on the screen a button is, by the beginning of the call or of the property that it stands for."""
+        x, y = self.ask("find", what, area, region)
+        return x, y
+
+    def click(self, what: str, area: str = "VIEW_3D", region: str = "UI", below: int = 0) -> None:
+        """Click a button with the mouse; ``below`` pixels under it, for the lines of a list."""
+        x, y = self.find(what, area, region)
+        self._xdotool("mousemove", str(x + 1), str(y + below), "mousemove", str(x), str(y + below), "click", "1")
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by their X11 names."""
+        self._xdotool("key", *keys)
+
+    def type(self, text: str) -> None:
+        """Type letters."""
+        self._xdotool("type", text)
+
+    def _xdotool(self, *arguments: str) -> None:
+        subprocess.run(["xdotool", *arguments], env=self._environment, check=True)
+
+    def picture(self, name: str) -> Path:
+        """Take a picture of the screen."""
+        path = self._pictures / f"{name}.png"
+        self.execute("bpy.ops.wm.redraw_timer(type='DRAW_WIN_SWAP', iterations=1)")
+        subprocess.run(["import", "-window", "root", path], env=self._environment, check=True)
+        return path
+
+    def quit(self) -> int:
+        """End Blender as its menu does; the answer is its exit code."""
+        self.execute("bpy.app.timers.register(bpy.ops.wm.quit_blender, first_interval=0.01)")
+        return self.process.wait(STOP_SECONDS)
+
+    def close(self) -> None:
+        """Make sure that it ended."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        self._lines.close()
+        self._connection.close()
+        self.log.close()

@@ -1,7 +1,8 @@
 """How much memory a large file takes on its way up and down: ``PYTHONPATH=tests python benchmarks/memory.py``.
 
 Pushes and pulls a file of 2 GiB in a process of its own, on real servers, and prints the peak of that process's
-resident memory above that of a Python that has loaded nothing. The promise is 150 MB.
+resident memory above that of a Python that has loaded nothing. The promise is 150 MB. (moto is left out: it puts an
+object of this size together in its memory, and may answer 500.)
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from servers import azurite_server, moto_server, rclone_server
+from servers import azurite_server, rclone_server
 from tabulate import tabulate
 
 PROMISED = 150
@@ -65,11 +66,9 @@ def main() -> None:
         folder = Path(name)
         served = folder / "served"
         (served / "large").mkdir(parents=True)
-        with moto_server() as moto, rclone_server(served) as rclone, azurite_server() as azurite:
-            moto.client().create_bucket(Bucket="large")
+        with rclone_server(served) as rclone, azurite_server() as azurite:
             azurite.client().create_container("large")
             clouds = [
-                ("aws, moto", {"provider": "aws", "endpoint_url": moto.url}, moto),
                 ("aws, rclone serve s3", {"provider": "aws", "endpoint_url": rclone.url}, rclone),
                 ("azure, Azurite", {"provider": "azure", "endpoint_url": azurite.account_url}, None),
             ]

@@ -22,7 +22,7 @@ CHUNK = 1 << 18
 """Bytes read at a time."""
 
 _BLANK_LINE = b"\r\n\r\n"
-_S3_CODES = {429: "TooManyRequests", 500: "InternalError", 503: "SlowDown"}
+_S3_CODES = {409: "ConditionalRequestConflict", 429: "TooManyRequests", 500: "InternalError", 503: "SlowDown"}
 
 
 class Request(NamedTuple):

@@ -139,7 +139,14 @@ def moto_server(*, signatures: bool = False, certificate: Certificate | None = N
     With ``signatures`` it knows its users, and answers 500 to presigned and anonymous requests. Without, it takes any
     key, a tampered link and a wrong checksum.
     """
-    command: list[str | Path] = [_SCRIPTS / "moto_server", "-H", "127.0.0.1", "-p", "0"]
+    command: list[str | Path] = [
+        sys.executable,
+        Path(__file__).with_name("moto_alone.py"),
+        "-H",
+        "127.0.0.1",
+        "-p",
+        "0",
+    ]
     if certificate:
         command += ["--ssl-cert", certificate.certificate, "--ssl-key", certificate.key]
     calls_to_make_the_admin = {"INITIAL_NO_AUTH_ACTION_COUNT": "3"} if signatures else {}

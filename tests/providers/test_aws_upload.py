@@ -123,6 +123,23 @@ def test_a_put_whose_answer_was_lost_is_done_once(
     assert seen.unfinished() == []
 
 
+def test_an_upload_whose_repetition_the_server_cannot_make_sense_of_is_done(
+    provider: AwsProvider, proxy: FaultProxy, seen: Seen, state_folder: Path
+) -> None:
+    """``rclone serve s3`` answers InvalidPart to the second request that completes an upload."""
+    proxy.lose_answer(method="POST", path="uploadId=")
+
+    def refuse_the_second(**request: object) -> None:
+        if proxy.faults:
+            proxy.answer(400, method="POST", path="uploadId=")
+
+    provider._s3.slow.meta.events.register("before-send.s3.CompleteMultipartUpload", refuse_the_second)
+    put(provider, "arm.blend", FILE)
+    assert proxy.faults == 2
+    assert seen.contents("arm.blend") == [FILE]
+    assert (seen.unfinished(), records(state_folder)) == ([], [])
+
+
 @pytest.mark.parametrize("content", [b"new", FILE[: PART_SIZE + 1]], ids=["whole", "in parts"])
 def test_a_put_that_lost_a_race_is_refused_also_when_the_answer_was_lost(
     provider: AwsProvider, proxy: FaultProxy, seen: Seen, content: bytes
@@ -133,6 +150,35 @@ def test_a_put_that_lost_a_race_is_refused_also_when_the_answer_was_lost(
         put(provider, "arm.blend", content, IfAbsent())
     assert seen.contents("arm.blend") == [b"by somebody else"]
     assert seen.unfinished() == []
+
+
+@pytest.mark.parametrize("content", [b"new", FILE[: PART_SIZE + 1]], ids=["whole", "in parts"])
+def test_a_put_beside_one_that_is_not_decided_yet_is_tried_again(
+    provider: AwsProvider, proxy: FaultProxy, seen: Seen, content: bytes
+) -> None:
+    proxy.answer(409, times=2, method="POST" if len(content) > PART_SIZE else "PUT", path=r"arm\.blend($|\?uploadId=)")
+    put(provider, "arm.blend", content, IfAbsent())
+    assert proxy.faults == 2
+    assert seen.contents("arm.blend") == [content]
+    assert seen.unfinished() == []
+
+
+def test_an_upload_that_a_conflict_ended_has_lost_the_race(
+    provider: AwsProvider, proxy: FaultProxy, seen: Seen, state_folder: Path
+) -> None:
+    proxy.answer(409, method="POST", path=r"arm\.blend\?uploadId=")
+
+    def somebody_wins(**request: object) -> None:
+        if proxy.faults:
+            for upload in seen.client.list_multipart_uploads(Bucket=seen.bucket)["Uploads"]:
+                seen.client.abort_multipart_upload(Bucket=seen.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+            seen.client.put_object(Bucket=seen.bucket, Key="arm.blend", Body=b"by somebody else")
+
+    provider._s3.slow.meta.events.register("before-send.s3.CompleteMultipartUpload", somebody_wins)
+    with pytest.raises(PreconditionFailedError):
+        put(provider, "arm.blend", FILE[: PART_SIZE + 1], IfAbsent())
+    assert seen.contents("arm.blend") == [b"by somebody else"]
+    assert (seen.unfinished(), records(state_folder)) == ([], [])
 
 
 @pytest.fixture
@@ -162,7 +208,7 @@ def test_a_copy_whose_answer_was_lost_is_done_once(
         if len(sent) == 2:
             proxy.answer(412, method="PUT", path=r"copy\.blend$")
 
-    provider._s3.client.meta.events.register("before-send.s3.CopyObject", refuse_the_second)
+    provider._s3.slow.meta.events.register("before-send.s3.CopyObject", refuse_the_second)
     info = provider.copy("arm.blend", "copy.blend", condition=asked)
     assert proxy.faults == (1 if len(content) > PART_SIZE else 2)
     assert seen.contents("copy.blend") == [content, *before]
@@ -418,6 +464,7 @@ def test_an_upload_whose_answer_stands_still_is_done_once(
     request_: tuple[str, str],
 ) -> None:
     monkeypatch.setattr(aws_client, "READ_SECONDS", 1)
+    monkeypatch.setattr(aws_client, "SLOW_READ_SECONDS", 1)
     content = b"arm" if request_[1].endswith("$") else FILE
     provider = AwsProvider(config)
     assert provider.capabilities.versions
@@ -614,7 +661,7 @@ def die(params, context, **_):
     if params["PartNumber"] == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
-provider._s3.client.meta.events.register("provide-client-params.s3.UploadPartCopy", die)
+provider._s3.slow.meta.events.register("provide-client-params.s3.UploadPartCopy", die)
 provider.copy("arm.blend", "copy.blend")
 """
 

@@ -25,6 +25,8 @@ ATTEMPTS = 6
 """Of the SDK, for one request."""
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
+SLOW_READ_SECONDS = 600
+"""For an answer that comes when many bytes were written there. Amazon's sends something meanwhile, others do not."""
 
 
 class S3:
@@ -42,7 +44,7 @@ class S3:
         self.store = config.endpoint_url or "Amazon S3"
         self._config = config
         self._lock = threading.RLock()
-        self._made: dict[int, Any] = {}
+        self._made: dict[tuple[int, int], Any] = {}
 
     @property
     def is_amazon(self) -> bool:
@@ -53,12 +55,17 @@ class S3:
     @property
     def client(self) -> Any:
         """The client for requests, which retries them: throttling, 5xx and broken connections, with jitter."""
-        return self._client(ATTEMPTS)
+        return self._client(ATTEMPTS, READ_SECONDS)
+
+    @property
+    def slow(self) -> Any:
+        """The same, for requests by which the server puts together or copies a whole object."""
+        return self._client(ATTEMPTS, SLOW_READ_SECONDS)
 
     @property
     def single(self) -> Any:
         """A client that tries once: for the pieces of long transfers, see :class:`~.streams.Patience`."""
-        return self._client(1)
+        return self._client(1, READ_SECONDS)
 
     @cached_property
     def region(self) -> str:
@@ -70,11 +77,12 @@ class S3:
         """Turn what the clients raise into our errors; around every use of them."""
         return translated(self.store, self.bucket, key, version_id)
 
-    def _client(self, attempts: int) -> Any:
+    def _client(self, attempts: int, read_seconds: int) -> Any:
         with self._lock:
-            if attempts not in self._made:
-                self._made[attempts] = self._make(attempts)
-            return self._made[attempts]
+            kind = attempts, read_seconds
+            if kind not in self._made:
+                self._made[kind] = self._make(*kind)
+            return self._made[kind]
 
     @cached_property
     def _session(self) -> tuple[Any, str]:
@@ -95,14 +103,14 @@ class S3:
             keep_secret(frozen.secret_key, frozen.token)
         return session, region or session.region_name or DEFAULT_REGION
 
-    def _make(self, attempts: int) -> Any:
+    def _make(self, attempts: int, read_seconds: int) -> Any:
         session, region = self._session
         settings = Config(
             region_name=region,
             signature_version="s3v4",
             retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
+            read_timeout=read_seconds,
             max_pool_connections=2 * self._config.max_concurrency + 2,
             tcp_keepalive=True,
             # We give checksums of our own; the SDK's default ones are refused by several S3-compatible servers.

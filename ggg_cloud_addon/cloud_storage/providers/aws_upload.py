@@ -87,7 +87,7 @@ class Uploader:
 
         def request() -> Any:
             # "REPLACE" by the same metadata, since S3 refuses to copy an object onto itself otherwise.
-            answer = self._s3.client.copy_object(
+            answer = self._s3.slow.copy_object(
                 Bucket=self._s3.bucket, Key=target, MetadataDirective="REPLACE", **seen, **options, **asked
             )
             return answer | {"ETag": answer["CopyObjectResult"]["ETag"]}
@@ -162,7 +162,7 @@ class Uploader:
                 number = begin // COPY_PART_SIZE + 1
                 part = there.get(number)
                 if part is None:
-                    answer = self._s3.client.upload_part_copy(
+                    answer = self._s3.slow.upload_part_copy(
                         Bucket=self._s3.bucket,
                         Key=target,
                         UploadId=record.upload.upload_id,
@@ -206,7 +206,7 @@ class Uploader:
                     key,
                     condition,
                     sha256,
-                    lambda: self._s3.client.complete_multipart_upload(
+                    lambda: self._s3.slow.complete_multipart_upload(
                         Bucket=self._s3.bucket,
                         Key=key,
                         UploadId=record.upload.upload_id,
@@ -241,13 +241,15 @@ class Uploader:
                 )
             except ClientError as error:
                 is_repeated = is_repeated or was_retried(error)
-                if is_repeated and status_of(error) in (404, 412) and (seen := self._look_for(key, sha256)):
+                if is_repeated and status_of(error) < 500 and (seen := self._look_for(key, sha256)):
                     return seen
                 if code_of(error) == "ConditionalRequestConflict":  # somebody else's request is not decided yet
                     patience.failed(StoreUnavailableError(f'"{key}" is being written by others; try again.'))
                     is_repeated = True
                 elif code_of(error) == "NoSuchKey" and isinstance(condition, IfMatch):
                     raise problems.changed(key) from error
+                elif code_of(error) == "NoSuchUpload" and is_repeated and condition is not None:
+                    raise problems.changed(key) from error  # S3 drops an upload that a conflict has decided
                 elif status_of(error) == 412 and isinstance(condition, IfAbsent):
                     raise problems.already_there(key) from error
                 else:

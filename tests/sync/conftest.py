@@ -47,7 +47,7 @@ def is_long(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def histories(request: pytest.FixtureRequest) -> int:
-    return request.config.getoption("--histories", None) or 300
+    return request.config.getoption("--histories", None) or 200
 
 
 @pytest.fixture

@@ -158,15 +158,21 @@ def test_no_history_loses_anything(histories: int, first_seed: int, is_long: boo
         batch = first_seed + begin // BATCH
         if is_long:
             print(f"{begin} of {histories} histories; seed {batch}", flush=True)
-        run_state_machine_as_test(
-            seed(batch)(type("Histories", (Histories,), {})),
-            settings=settings(
-                max_examples=min(BATCH, histories - begin),
-                stateful_step_count=5,
-                deadline=None,
-                database=None,
-                phases=(Phase.generate, Phase.shrink),
-                suppress_health_check=list(HealthCheck),
-                print_blob=False,
-            ),
-        )
+        try:
+            run_state_machine_as_test(
+                seed(batch)(type("Histories", (Histories,), {})),
+                settings=settings(
+                    max_examples=min(BATCH, histories - begin),
+                    stateful_step_count=5,
+                    deadline=None,
+                    database=None,
+                    phases=(Phase.generate, Phase.shrink),
+                    suppress_health_check=list(HealthCheck),
+                    print_blob=False,
+                ),
+            )
+        except BaseException as error:
+            error.add_note(f"The seed of this batch of {BATCH} histories: {batch}")
+            raise
+    if is_long:
+        print(f"{histories} histories; seeds {first_seed} to {batch}", flush=True)

@@ -152,18 +152,24 @@ class World:
             self.memory.lay(f"m/{path}", content)
         else:
             target = self.root / "store" / "m" / path
-            with contextlib.suppress(ObjectNotFoundError):
-                self._provider.versions(f"m/{path}")
+            if target.is_dir() or not _can_be_folders(self.root / "store" / "m", path) or self._was_pushed(path):
                 return
-            if target.is_dir() or not _can_be_folders(self.root / "store" / "m", path):
-                return
-            if any(fold(each) == fold(path) for each in self.store()):
+            if any(each != path and fold(each) == fold(path) for each in self.store()):
                 return
             content = self._new(0)
             self._tick()
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+            with target.open("r+b" if target.exists() else "wb") as file:
+                file.write(content)
+                file.truncate()
         self._note(TOOL, path, before, content)
+
+    def _was_pushed(self, path: str) -> bool:
+        with contextlib.suppress(ObjectNotFoundError):
+            history = self._provider.versions(f"m/{path}")
+            head = self._provider.head(f"m/{path}", version_id=history[0].version_id)
+            return len(history) > 1 or not history[0].is_current or head.sha256 is not None
+        return False
 
     def tool_deletes(self, path: str) -> None:
         before = self.store().get(path)

@@ -20,6 +20,7 @@ from ggg_cloud_addon.cloud_storage.errors import (
     StorageError,
 )
 from ggg_cloud_addon.cloud_storage.files import part_file
+from ggg_cloud_addon.cloud_storage.providers import folder
 from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent, IfMatch, Provider, list_all
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 
@@ -64,6 +65,19 @@ def left_over(root: Path) -> list[str]:
 
 
 # -- ordinary files
+
+
+def test_a_file_that_another_program_writes_into_is_not_read_half_old_half_new(
+    store: FolderProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "CHUNK", 4)
+    path = drop(store, "arm.blend", b"old old ")
+    with store.get("arm.blend") as download:
+        chunks = iter(download)
+        assert next(chunks) == b"old "
+        path.write_bytes(b"new new ")
+        with pytest.raises(PreconditionFailedError):
+            next(chunks)
 
 
 def test_an_object_is_an_ordinary_file_of_its_name(store: FolderProvider) -> None:

@@ -403,11 +403,15 @@ class _FileDownload:
         self.info = info
         self._stream = stream
         self._translated = translated
+        self._opened = etag_of(os.fstat(stream.fileno()))
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
             with self._translated(self.info.key):  # not what the caller does with the bytes
                 chunk = self._stream.read(CHUNK)
+                now = etag_of(os.fstat(self._stream.fileno()))
+            if now != self._opened:  # another program wrote into this very file: the bytes may be of both
+                raise problems.changed(self.info.key)
             if not chunk:
                 return
             yield chunk

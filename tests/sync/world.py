@@ -267,7 +267,7 @@ class World:
         with self.nothing_vanishes():
             result = self.sync(client, provider=provider)
             assert not result.errors, result.errors
-        assert result.plan or provider.asked <= {"check", "list"}, provider.asked
+        assert result.plan or provider.asked <= {"check", "list", "tidy"}, provider.asked
         return result.plan
 
     # -- what must hold

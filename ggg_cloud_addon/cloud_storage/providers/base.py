@@ -217,7 +217,10 @@ class Provider(Protocol):
         """Remove an object and all its versions for good; nothing happens if there is none."""
 
     def tidy(self) -> None:
-        """End what killed processes of this machine left unfinished in the store; after a run, which may resume it."""
+        """End what killed processes of this machine left unfinished in the store; after a run, which may resume it.
+
+        Where there is nothing, the store is not asked. What cannot be ended now is for a later run.
+        """
 
     def share_link(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
         """A link that lets anybody read the object for so long; it is itself a secret.

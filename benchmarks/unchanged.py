@@ -137,7 +137,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        rows = list(measure_all(asked.files, asked.stores, Path(home)))
+        rows = []
+        for row in measure_all(asked.files, asked.stores, Path(home)):
+            rows.append(row)
+            print(f"{row['store']}, {row['files']:,} files: {row['sync_s']:.2f} s", file=sys.stderr)
     if asked.json:
         print(json.dumps(rows, indent=2))
         return

@@ -39,8 +39,9 @@ def remember(manager: CloudStorageManager, folder: Path) -> None:
     provider.check()
     config = SyncConfig(local_dir=folder)
     with open_state(folder, f"{provider.identity} {prefix}", provider.location) as state:
-        local = scan_local(config, {}, lambda count: None)
-        for path, there in scan_remote(provider, prefix, config, lambda count: None).items():
+        remote = scan_remote(provider, prefix, config, lambda count: None)
+        local = scan_local(config, {}, remote, lambda count: None)
+        for path, there in remote.items():
             state.remember(path, BaseFile(local[path].fingerprint, hash_file(folder / path), there.etag))
 
 

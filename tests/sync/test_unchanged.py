@@ -37,7 +37,7 @@ def test_on_a_folder(folder: Path, store: FolderProvider) -> None:
     remember(manager, folder)
     watched.calls.clear()
     find_nothing_changed(manager, folder)
-    assert watched.calls == {"list": 3}
+    assert watched.calls == {"list": 3, "tidy": 1}
 
 
 @pytest.mark.parametrize(("server", "count", "pages"), [("rclone_s3", 2500, 3), ("moto_open", 1100, 2)])

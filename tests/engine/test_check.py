@@ -111,9 +111,9 @@ def test_a_bucket_that_is_there_is_not_made_again(moto: Server, configure: Confi
 def test_without_a_bucket_nothing_is_tried(moto: Server, azurite: AzureServer, configure: Configure) -> None:
     for server, kind in ((moto, "bucket"), (azurite, "container")):
         findings = check(configure(server), keep_versions=True)
-        assert told(findings) == {"access": False}
-        assert f"There is no {kind}" in sentence(findings, "access")
-        assert "--create" in sentence(findings, "access")
+        assert told(findings) == {"missing": False}
+        assert f"There is no {kind}" in sentence(findings, "missing")
+        assert "--create" in sentence(findings, "missing")
 
 
 def test_with_wrong_keys_nothing_is_tried(moto: Server, azurite: AzureServer, configure: Configure) -> None:
@@ -383,7 +383,7 @@ def test_the_command_says_it_in_lines_and_by_its_exit_code(moto: Server, configu
 
     missing = run()
     assert (missing.returncode, missing.stderr) == (1, "")
-    assert missing.stdout.startswith("!!  access ")
+    assert missing.stdout.startswith("!!  missing ")
     made = run("--create")
     assert (made.returncode, made.stderr) == (0, "")
     assert {line[:4] for line in made.stdout.splitlines()} == {"ok  ", "--  "}

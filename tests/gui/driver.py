@@ -15,6 +15,8 @@ from typing import Any
 
 import bpy
 
+HEIGHT = 1100
+"""Of the display."""
 TICK = 0.005
 SETTLE_TICKS = 3
 """After the mouse was moved: until Blender has handled it."""
@@ -89,9 +91,30 @@ def find(what: str, area_type: str, region_type: str) -> Answers:
                 if not (yield from is_at(x + dx * unit, y + dy * unit)):
                     x, y = x - dx * unit / 2, y - dy * unit / 2  # noqa: PLW2901
             if (yield from is_at(x, y)):
-                bottom = bpy.context.window_manager.windows[0].height - window.y - region.y - 1
+                bottom = HEIGHT - 1 - window.y - region.y
                 return window.x + region.x + round(x), bottom - round(y)
     raise LookupError(f"There is no {what} in {area_type} {region_type}, only " + ", ".join(met))
+
+
+def middle(area_type: str) -> Answers:
+    """Where the middle of an area is on the display."""
+    window, _, region = regions(area_type, "WINDOW")[-1]
+    return window.x + region.x + region.width // 2, HEIGHT - 1 - window.y - region.y - region.height // 2
+    yield
+
+
+def settle() -> Answers:
+    """Nothing, after Blender has handled what the mouse and the keys did."""
+    for _ in range(SETTLE_TICKS * 5):
+        yield
+
+
+def redraw() -> Answers:
+    """Nothing, after all windows were drawn."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            area.tag_redraw()
+    yield from settle()
 
 
 def hover(window: Any, area: Any, region: Any, x: int, y: int) -> Generator[None, None, list[str]]:
@@ -110,7 +133,7 @@ def hover(window: Any, area: Any, region: Any, x: int, y: int) -> Generator[None
     return told
 
 
-VERBS = {"evaluate": evaluate, "execute": execute, "wait": wait, "find": find}
+VERBS = {"evaluate": evaluate, "execute": execute, "wait": wait, "find": find, "middle": middle, "redraw": redraw, "settle": settle}
 
 
 class Driver:

@@ -4,11 +4,9 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from build_addon import TARGETS, build
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
 ADDON = "bl_ext.user_default.ggg_cloud_addon"
-WIDTH, HEIGHT = 1600, 900
+WIDTH, HEIGHT = 1600, 1100
 START_SECONDS = 120
 STOP_SECONDS = 20
 ANSWER_SECONDS = 300
@@ -133,23 +131,48 @@ class Window:
     def click(self, what: str, area: str = "VIEW_3D", region: str = "UI", below: int = 0) -> None:
         """Click a button with the mouse; ``below`` pixels under it, for the lines of a list."""
         x, y = self.find(what, area, region)
-        self._xdotool("mousemove", str(x + 1), str(y + below), "mousemove", str(x), str(y + below), "click", "1")
+        self._xdotool("mousemove", str(x), str(y + below))
+        self._xdotool("click", "1")
 
-    def press(self, *keys: str) -> None:
-        """Press keys, by their X11 names."""
+    def fill(self, what: str, text: str, area: str = "VIEW_3D", region: str = "UI") -> None:
+        """Type into a text field."""
+        self.click(what, area, region)
+        self._xdotool("key", "ctrl+a", "BackSpace")
+        self._xdotool("type", "--delay", "1", text)
+        self._xdotool("key", "Return")
+
+    def press(self, *keys: str, over: str = "VIEW_3D") -> None:
+        """Press keys, by their X11 names, with the mouse in the middle of an area of this type."""
+        x, y = self.ask("middle", over)
+        self._xdotool("mousemove", str(x), str(y))
         self._xdotool("key", *keys)
 
-    def type(self, text: str) -> None:
-        """Type letters."""
-        self._xdotool("type", text)
+    def open_preferences(self) -> None:
+        """Open the add-on's page from the sidebar, in a window as large as the screen."""
+        self.click("bpy.ops.preferences.addon_show")
+        self.wait("len(bpy.context.window_manager.windows) == 2")
+        self._xdotool("search", "--sync", "--name", "Preferences", "windowmove", "0", "0", "windowsize", "1000", "1100")
+        self.wait("bpy.context.window_manager.windows[1].height > 1000")
+
+    def close_preferences(self) -> None:
+        """Close that window."""
+        self.execute(
+            "with bpy.context.temp_override(window=bpy.context.window_manager.windows[1]): bpy.ops.wm.window_close()"
+        )
+        self.wait("len(bpy.context.window_manager.windows) == 1")
+
+    def key(self, *keys: str) -> None:
+        """Press keys where the mouse is, as in a menu that has just opened."""
+        self._xdotool("key", *keys)
 
     def _xdotool(self, *arguments: str) -> None:
-        subprocess.run(["xdotool", *arguments], env=self._environment, check=True)
+        subprocess.run(["xdotool", *arguments], env=self._environment, check=True, stdout=subprocess.DEVNULL)
+        self.ask("settle")
 
     def picture(self, name: str) -> Path:
         """Take a picture of the screen."""
         path = self._pictures / f"{name}.png"
-        self.execute("bpy.ops.wm.redraw_timer(type='DRAW_WIN_SWAP', iterations=1)")
+        self.ask("redraw")
         subprocess.run(["import", "-window", "root", path], env=self._environment, check=True)
         return path
 

@@ -1,5 +1,7 @@
 """What the sidebar asks. Lives on the window manager: never saved in a .blend."""
 
+import json
+
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 from bpy.types import Context, PropertyGroup
@@ -55,6 +57,14 @@ class GGGCloudState(PropertyGroup):
         name="Name",
         description="The component's name in the storage, such as robot/arm. Empty: the name of what is pushed",
     )
+    last_message: StringProperty(  # type: ignore[valid-type]
+        name="Last Message", description="How the last job ended", get=lambda state: view.last_message
+    )
+    last_sync: StringProperty(  # type: ignore[valid-type]
+        name="Last Sync",
+        description="What the last sync did, or its preview would do, as a JSON document",
+        get=lambda state: json.dumps(view.outcome),
+    )
 
 
 def state_of(context: Context) -> GGGCloudState:
@@ -76,7 +86,7 @@ def fill_list(state: GGGCloudState, chosen: str = "") -> None:
 
 def _fill(item: GGGCloudComponent, row: Row) -> None:
     item.name = row.component_id
-    item.size = shown_size(row.size, digits=0)
+    item.size = shown_size(row.size, short=True)
     item.age = shown_age(row.modified)
     item.status = row.status
 

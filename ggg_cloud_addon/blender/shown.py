@@ -6,15 +6,15 @@ UNITS = ((60, "s"), (60, "min"), (24, "h"), (365, "d"))
 """How many of it make one of the next, and how it is written."""
 
 
-def shown_size(size: float, digits: int = 1) -> str:
-    """Bytes, from kB on with so many decimals."""
+def shown_size(size: float, *, short: bool = False) -> str:
+    """Bytes; ``short`` leaves away the decimal that says little."""
     if size < 1000:
         return f"{size:.0f} B"
-    for unit in ("kB", "MB"):
+    for unit in ("kB", "MB", "GB"):
         size /= 1000
-        if float(f"{size:.{digits}f}") < 1000:
-            return f"{size:.{digits}f} {unit}"
-    return f"{size / 1000:.{max(digits, 1)}f} GB"
+        if size < 999.95 or unit == "GB":
+            break
+    return f"{size:.{0 if short and size >= 9.95 else 1}f} {unit}"
 
 
 def shown_seconds(seconds: float) -> str:

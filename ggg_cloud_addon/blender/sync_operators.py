@@ -43,9 +43,8 @@ class _SyncOperator(WorkerOperator):
             "sync", config, sync=settings, confirmed=confirmed, choices=dict(choices or {}), dry_run=dry_run
         )
         yield job
-        outcome = job.wait()
+        outcome = view.outcome = job.wait()
         if self._in_window:
-            view.outcome = outcome
             listing = worker().submit("list", config, folder=settings)
             yield listing
             view.rows = [Row(*row) for row in listing.wait()["rows"]]

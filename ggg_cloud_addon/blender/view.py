@@ -78,6 +78,11 @@ class View:
         """Keep how a job ended."""
         self.messages.appendleft(Message(text, failed, time.time()))
 
+    @property
+    def last_message(self) -> str:
+        """How the last job ended."""
+        return self.messages[0].text if self.messages else ""
+
     def forget_storage(self) -> None:
         """Another storage is used from now on."""
         self.rows, self.is_listed = [], False

@@ -271,7 +271,83 @@ def test_a_file_is_pushed_as_it_is_and_a_refresh_lists_all(addon: Any, store: Pa
     (store / "a/notes.blend").unlink()
     bpy.ops.ggg_cloud.refresh()
     assert [(each.name, each.size) for each in state.components] == [("by-hand.stl", "5 B"), ("notes.blend", "1.5 kB")]
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", each.modified) for each in state.components)
+    assert [each.age for each in state.components] == ["now", "now"]
+
+
+def test_an_older_version_is_restored_and_a_component_deleted(addon: Any, store: Path, tmp_path: Path) -> None:
+    file, state = tmp_path / "notes.blend", bpy.context.window_manager.ggg_cloud
+    for content in (b"first", b"the second"):
+        file.write_bytes(content)
+        bpy.ops.ggg_cloud.push(filepath=str(file))
+    bpy.ops.ggg_cloud.versions(component_id="notes.blend")
+    view = sys.modules[f"{ADDON}.blender.view"].view
+    newest, oldest = view.versions
+    assert (newest.is_current, newest.size, oldest.is_current, oldest.size) == (True, 10, False, 5)
+    bpy.ops.ggg_cloud.restore(component_id="notes.blend", version_id=oldest.version_id)
+    assert (store / "notes.blend").read_bytes() == b"first"
+    assert state.components["notes.blend"].size == "5 B"
+    assert [each.size for each in view.versions] == [5, 10, 5]
+    bpy.ops.ggg_cloud.delete(component_id="notes.blend")
+    assert not (store / "notes.blend").exists()
+    assert not state.components
+    with pytest.raises(RuntimeError, match=r"notes\.blend"):
+        bpy.ops.ggg_cloud.delete(component_id="notes.blend")
+
+
+def test_a_script_syncs_and_gets_the_finished_result_or_an_exception(addon: Any, store: Path, tmp_path: Path) -> None:
+    state, folder = bpy.context.window_manager.ggg_cloud, tmp_path / "models"
+    with pytest.raises(RuntimeError, match="No folder is chosen"):
+        bpy.ops.ggg_cloud.sync()
+    addon.connections[0].sync_folder, addon.connections[0].delete_files = str(folder), True
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"part {number:02}.blend").write_bytes(b"part")
+    assert bpy.ops.ggg_cloud.sync(dry_run=True) == {"FINISHED"}
+    assert json.loads(state.last_sync)["state"] == "planned"
+    assert not list(store.glob("*.blend"))
+    assert bpy.ops.ggg_cloud.sync() == {"FINISHED"}
+    assert state.last_message == "Sync: 12 uploaded."
+    assert len(list(store.glob("*.blend"))) == 12
+
+    (folder / "part 00.blend").write_bytes(b"changed here")
+    (tmp_path / "part 00.blend").write_bytes(b"changed there")
+    bpy.ops.ggg_cloud.push(filepath=str(tmp_path / "part 00.blend"))
+    with pytest.raises(RuntimeError, match=r"Conflict: part 00\.blend: changed on both sides"):
+        bpy.ops.ggg_cloud.sync()
+    (conflict,) = json.loads(state.last_sync)["conflicts"]
+    assert (conflict["here"][0], conflict["there"][0]) == (12, 13)
+    bpy.ops.ggg_cloud.resolve(path="part 00.blend", choice="local")
+    assert (store / "part 00.blend").read_bytes() == b"changed here"
+
+    for each in folder.glob("*.blend"):
+        each.unlink()
+    with pytest.raises(RuntimeError, match="12 of 12 files would be deleted"):
+        bpy.ops.ggg_cloud.sync()
+    assert len(list(store.glob("*.blend"))) == 12
+
+
+def test_the_list_finds_what_is_searched_and_shows_how_it_stands(addon: Any, store: Path, tmp_path: Path) -> None:
+    state, folder = bpy.context.window_manager.ggg_cloud, tmp_path / "models"
+    addon.connections[0].sync_folder = str(folder)
+    for name in ("robot/left arm.blend", "robot/right arm.fbx", "leg.blend"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    bpy.ops.ggg_cloud.sync()
+    (folder / "leg.blend").write_bytes(b"a longer leg")
+    (folder / "here.blend").write_bytes(b"here")
+    (store / "there.stl").write_bytes(b"there")
+    bpy.ops.ggg_cloud.refresh()
+    assert {each.name: each.status for each in state.components} == {
+        "here.blend": "here",
+        "leg.blend": "newer_here",
+        "robot/left arm.blend": "same",
+        "robot/right arm.fbx": "same",
+        "there.stl": "there",
+    }
+    state.search = "ARM robot"
+    assert state.components.keys() == ["robot/left arm.blend", "robot/right arm.fbx"]
+    state.search, state.only_differences = "", True
+    assert state.components.keys() == ["here.blend", "leg.blend", "there.stl"]
 
 
 def test_preferences_say_where_and_an_own_folder_serves_without(addon: Any, tmp_path: Path) -> None:
@@ -308,13 +384,12 @@ def test_an_error_raises_its_sentence_and_shows_it(addon: Any, store: Path, tmp_
             call()
         assert "Traceback" not in str(caught.value)
         assert sentence in state.last_message
-        assert state.last_failed
     addon.connections[0].root = "/dev/null/drive"
     with pytest.raises(RuntimeError, match="/dev/null/drive"):
         operators.refresh()
     addon.connections[0].root = str(store)
     operators.refresh()
-    assert not state.last_failed
+    assert state.last_message == "Listed 1 component"
     assert state.components.keys() == ["broken.blend"]
     assert bpy.data.objects.keys() == objects
 
@@ -337,13 +412,19 @@ def test_operators_explain_themselves_and_every_icon_exists(addon: Any) -> None:
         assert len(rna.description) > 10, name
         for prop in rna.properties:
             assert prop.name != prop.identifier or prop.is_hidden, f"{name}.{prop.identifier}"
-    icons = bpy.types.UILayout.bl_rna.functions["prop"].parameters["icon"].enum_items.keys()
+    asking = bpy.types.UILayout.bl_rna.functions["prop"], bpy.types.WindowManager.bl_rna.functions["invoke_confirm"]
+    icons = {icon for each in asking for icon in each.parameters["icon"].enum_items.keys()}  # noqa: SIM118
     folder = Path(sys.modules[f"{ADDON}.blender"].__file__ or "").parent
     source = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
     used = re.findall(r'icon="(\w+)"(?: if [\w.]+ else "(\w+)")?', source)
     names = {name for pair in used for name in pair if name}
     assert len(names) > 5
-    assert names <= set(icons)
+    modules = {name: sys.modules[f"{ADDON}.blender.{name}"] for name in ("panel", "preferences", "sync_panel", "view")}
+    tables = (modules["panel"].KIND_ICONS, modules["panel"].PROVIDER_ICONS, modules["sync_panel"].ACTIONS)
+    tables += (modules["preferences"].ICONS, modules["preferences"].MARKS)
+    names |= {icon for table in tables for icon in table.values()}
+    names |= {icon for _, icon in modules["view"].STATUSES.values()}
+    assert names <= icons
 
 
 def test_the_command_runs_in_blender(

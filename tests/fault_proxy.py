@@ -117,6 +117,10 @@ class FaultProxy:
         """Replace this header in every answer, or in so many."""
         self._order("header", times, method, path, (name, value))
 
+    def heal(self) -> None:
+        """Forget the orders; what stands still already goes on doing so."""
+        self._orders.clear()
+
     def _order(self, fault: str, times: int | None, method: str, path: str, value: Any = None) -> None:
         left = math.inf if times is None else times
         self._orders.append(_Order(fault, re.compile(method or ".*"), re.compile(path), left, value))

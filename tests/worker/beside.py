@@ -16,7 +16,7 @@ from ggg_cloud_addon.worker.client import Job, WorkerClient
 MAIN = Path(client_module.__file__).with_name("__main__.py")
 LARGE = 1 << 30
 """Bytes: an upload of so many is under way for long enough to break into it."""
-DEADLINE = 20
+DEADLINE = 30
 """Seconds after which a test has failed that waits for something."""
 
 MakeClient = Callable[..., WorkerClient]
@@ -34,6 +34,19 @@ def content_of(store: FolderProvider) -> dict[str, Any]:
         info.key: ((store.root / info.key).read_bytes(), store.versions(info.key)) for info in store.list("").objects
     }
     return found | {"half-done": list(store.root.rglob("*.ggg_part"))}
+
+
+def settings(folder: Path, **options: Any) -> dict[str, Any]:
+    """The fields of a SyncConfig, as the sidebar sends them."""
+    return {
+        "local_dir": str(folder),
+        "direction": "both",
+        "delete_files": True,
+        "overwrite": True,
+        "file_patterns": ["*.blend"],
+        "exclude_patterns": [],
+        "conflict": "ask",
+    } | options
 
 
 def process_id(client: WorkerClient) -> int:

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ggg_cloud_addon.worker.messages import Failed, Finished, Message, Progress, Request, decode, encode
+from ggg_cloud_addon.worker.messages import (
+    Failed,
+    Finished,
+    Message,
+    Part,
+    Progress,
+    Request,
+    add_part,
+    answer,
+    decode,
+    encode,
+)
 
 numbers = st.integers(-(2**63), 2**63)
 plain: st.SearchStrategy[Any] = st.recursive(
@@ -18,7 +29,8 @@ plain: st.SearchStrategy[Any] = st.recursive(
 objects = st.dictionaries(st.text(), plain, max_size=3)
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Request, numbers, st.text(), objects, objects),
-    st.builds(Progress, numbers, numbers, numbers),
+    st.builds(Progress, numbers, numbers, numbers, st.text(), numbers, numbers),
+    st.builds(Part, numbers, st.none() | st.text(), plain),
     st.builds(Finished, numbers, plain),
     st.builds(Failed, numbers, st.text(st.characters())),
 )
@@ -35,6 +47,32 @@ def test_a_message_is_one_line_of_ascii(message: Message) -> None:
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert line.isascii()
+
+
+long = st.lists(st.integers(), min_size=0, max_size=1200) | st.integers(0, 1200).map(
+    lambda n: {str(i): i for i in range(n)}
+)
+
+
+@given(st.one_of(plain, st.lists(st.integers(), max_size=1200), st.dictionaries(st.text(), long | plain, max_size=3)))
+def test_a_long_answer_comes_together_again(value: Any) -> None:
+    *parts, last = [decode(encode(message)) for message in answer(7, value)]
+    assert isinstance(last, Finished)
+    for part in parts:
+        assert isinstance(part, Part)
+        add_part(last.value, part)
+    assert last == Finished(7, value)
+    if isinstance(value, dict):
+        assert list(last.value) == list(value)
+
+
+def test_no_message_of_a_long_listing_is_long() -> None:
+    """Who decodes one holds up all threads of Blender for as long."""
+    rows = [
+        [f"props/kitchen/part {number}.blend", 10**9 + number, 1.7e9 + number / 7, "same"] for number in range(20_000)
+    ]
+    lines = [encode(message) for message in answer(1, {"location": "there", "rows": rows})]
+    assert max(map(len, lines)) < 64_000
 
 
 def test_any_file_name_passes() -> None:

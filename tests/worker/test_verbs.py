@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beside import assert_is_sentence, wait_until
+from beside import assert_is_sentence, settings, wait_until
+from fault_proxy import FaultProxy
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig
 from ggg_cloud_addon.cloud_storage.providers import open_bucket
@@ -46,18 +47,6 @@ def sync(worker: WorkerClient, config: Config, folder: Path) -> Callable[..., di
         return answer
 
     return sync
-
-
-def settings(folder: Path, **options: Any) -> dict[str, Any]:
-    return {
-        "local_dir": str(folder),
-        "direction": "both",
-        "delete_files": True,
-        "overwrite": True,
-        "file_patterns": ["*.blend"],
-        "exclude_patterns": [],
-        "conflict": "ask",
-    } | options
 
 
 def statuses(worker: WorkerClient, config: Config, folder: Path, **options: Any) -> dict[str, str]:
@@ -256,20 +245,15 @@ class TestSync:
         (conflict,) = sync()["conflicts"]
         assert (conflict["path"], conflict["can_choose"], conflict["there"]) == ("ARM.blend", False, None)
 
-    def test_what_fails_is_said_for_each_file(
-        self, worker: WorkerClient, config: Config, folder: Path, sync: Callable[..., Any], store: FolderProvider
-    ) -> None:
-        sync()
-        other = folder.parent / "other.blend"
-        other.write_bytes(b"from another")
-        worker.submit("upload", config, path=str(other), component_id="arm.blend").wait()
-        (store.root / "arm.blend").write_bytes(b"damaged there")  # by hand, after its SHA-256 was taken
-        (folder / "new.blend").write_bytes(b"new")
-        answer = sync()
-        for path, sentence in answer["errors"].items():
-            assert path == "arm.blend"
-            assert_is_sentence(sentence)
-        assert (store.root / "new.blend").read_bytes() == b"new"
+    def test_what_fails_is_said_for_each_file(self, worker: WorkerClient, aws_config: Config, folder: Path) -> None:
+        open_bucket(CloudStorageConfig(**aws_config)).create()
+        with FaultProxy(aws_config["endpoint_url"]) as proxy:
+            proxy.answer(403, times=9, method="PUT", path=r"leg\.blend")
+            answer = worker.submit("sync", aws_config | {"endpoint_url": proxy.url}, sync=settings(folder)).wait()
+        assert list(answer["errors"]) == ["leg.blend"]
+        assert_is_sentence(answer["errors"]["leg.blend"])
+        assert answer["summary"].startswith("Sync: 1 uploaded.")
+        assert statuses(worker, aws_config, folder) == {"arm.blend": "same", "leg.blend": "here"}
 
     def test_progress_tells_bytes_and_files(self, worker: WorkerClient, config: Config, folder: Path) -> None:
         with (folder / "large.blend").open("wb") as file:

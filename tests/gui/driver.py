@@ -67,7 +67,8 @@ def find(what: str, area_type: str, region_type: str) -> Answers:
 
     Python cannot ask where a button was drawn. But Blender tells of the button under the mouse which property it
     shows, and copies which call it makes. So the mouse is led over the region, row by row, until the right one
-    answers. ``what`` is the beginning of that call, or a dot and the property's name. What was met on the way is looked at first next time.
+    answers. ``what`` is the beginning of that call, or a dot and the property's name. What was met on the way is
+    looked at first the next time.
     """
     window, area, region = regions(area_type, region_type)[-1]
     unit = bpy.context.preferences.system.ui_scale * 20  # of a button
@@ -89,7 +90,7 @@ def find(what: str, area_type: str, region_type: str) -> Answers:
             # Away from its edges, where a pixel decides.
             for dx, dy in ((0, 0.4), (0, -0.4), (0.4, 0), (-0.4, 0)):
                 if not (yield from is_at(x + dx * unit, y + dy * unit)):
-                    x, y = x - dx * unit / 2, y - dy * unit / 2  # noqa: PLW2901
+                    x, y = x - dx * unit / 2, y - dy * unit / 2
             if (yield from is_at(x, y)):
                 bottom = HEIGHT - 1 - window.y - region.y
                 return window.x + region.x + round(x), bottom - round(y)
@@ -133,7 +134,15 @@ def hover(window: Any, area: Any, region: Any, x: int, y: int) -> Generator[None
     return told
 
 
-VERBS = {"evaluate": evaluate, "execute": execute, "wait": wait, "find": find, "middle": middle, "redraw": redraw, "settle": settle}
+VERBS = {
+    "evaluate": evaluate,
+    "execute": execute,
+    "wait": wait,
+    "find": find,
+    "middle": middle,
+    "redraw": redraw,
+    "settle": settle,
+}
 
 
 class Driver:

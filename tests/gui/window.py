@@ -135,11 +135,11 @@ class Window:
         self._xdotool("click", "1")
 
     def fill(self, what: str, text: str, area: str = "VIEW_3D", region: str = "UI") -> None:
-        """Type into a text field."""
+        """Paste into a text field."""
         self.click(what, area, region)
-        self._xdotool("key", "ctrl+a", "BackSpace")
-        self._xdotool("type", "--delay", "1", text)
-        self._xdotool("key", "Return")
+        self.execute(f"bpy.context.window_manager.clipboard = {text!r}")
+        for keys in ("ctrl+a", "ctrl+v", "Return"):
+            self._xdotool("key", keys)
 
     def press(self, *keys: str, over: str = "VIEW_3D") -> None:
         """Press keys, by their X11 names, with the mouse in the middle of an area of this type."""

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,9 +22,16 @@ CANCEL_SECONDS = 0.7
 """So long a job may take to end by itself when it is cancelled; on a network that stalls none does."""
 KILL_SECONDS = 0.2
 """So long a killed process is waited for."""
+AGAIN = ("check", "download", "list", "sync", "upload", "versions")
+"""What may be done again from its beginning, whether or not it was done before."""
 CANCELLED = "It was cancelled; what was under way is done whole or not at all."
 BREATH_SECONDS = 0.0005
 """The pause after each part of a long answer, in which Blender's main thread goes on."""
+
+
+STALLED = (
+    "It was stopped with another job that was cancelled and did not end, as the storage does not answer; try again."
+)
 
 
 class JobError(Exception):
@@ -34,7 +41,7 @@ class JobError(Exception):
 class Job:
     """One request under way. Its fields are only read here and written by the client's threads."""
 
-    def __init__(self, worker: "_Worker", request: Request) -> None:
+    def __init__(self, request: Request) -> None:
         self.request = request
         self.done = 0
         """Bytes moved so far."""
@@ -48,7 +55,8 @@ class Job:
         """Files in all; 0 where it is one, or not known yet."""
         self.cancelled = False
         """Whether somebody asked for that; it may have been too late."""
-        self._worker = worker
+        self.worker: _Worker | None = None
+        """Where it is under way."""
         self._ended = threading.Event()
         self._parts: list[Part] = []
         self._value: Any = None
@@ -78,7 +86,14 @@ class Job:
         """Make it end within a second; unless that comes too late, with a JobError."""
         if not self.cancelled and not self.ended:
             self.cancelled = True
-            self._worker.cancel(self)
+            if self.worker is not None:
+                self.worker.cancel(self)
+
+    def begin(self, worker: "_Worker") -> None:
+        """Called when it is given to a worker, maybe to another one than before."""
+        self.worker = worker
+        self._parts.clear()
+        self.take(Progress(self.request.id, 0, 0))
 
     def take(self, message: Progress | Part) -> None:
         """Called by the client's reading thread."""
@@ -107,22 +122,34 @@ class WorkerClient:
         self._log_folder = log_folder
         self._ids = itertools.count(1)
         self._worker: _Worker | None = None
+        self._lock = threading.Lock()
+        """Of the worker: jobs are also given to it again, by a thread of a former one."""
 
     def submit(self, verb: str, config: dict[str, Any], **arguments: Any) -> Job:
         """Give the worker a job (see :class:`.messages.Request`) and return at once."""
-        request = Request(next(self._ids), verb, config, arguments)
-        while True:
-            if self._worker is None or self._worker.is_gone:
-                self._worker = _Worker(self._python, self._log_folder)
-            job = self._worker.submit(request)
-            if job is not None:
-                return job
+        job = Job(Request(next(self._ids), verb, config, arguments))
+        with self._lock:
+            self._give(job)
+        return job
 
     def stop(self) -> None:
         """End the worker; jobs under way are cancelled."""
-        worker, self._worker = self._worker, None
+        with self._lock:
+            worker, self._worker = self._worker, None
         if worker is not None:
             worker.stop()
+
+    def _give(self, job: Job) -> None:
+        while self._worker is None or self._worker.is_gone or not self._worker.take(job):
+            self._worker = _Worker(self._python, self._log_folder, self._give_again)
+
+    def _give_again(self, job: Job) -> bool:
+        """Give it to the next worker, unless this client was stopped."""
+        with self._lock:
+            if self._worker is None:
+                return False
+            self._give(job)
+        return True
 
 
 class _Worker:
@@ -132,7 +159,9 @@ class _Worker:
     read never keeps Blender waiting.
     """
 
-    def __init__(self, python: Sequence[str], log_folder: Path | None) -> None:
+    def __init__(self, python: Sequence[str], log_folder: Path | None, give_again: Callable[[Job], bool]) -> None:
+        """``give_again`` takes the jobs of others when this one is killed for a job that was cancelled."""
+        self._give_again = give_again
         self._command = [*python, str(Path(__file__).with_name("__main__.py"))]
         self._settings = {"sys_path": sys.path, "log_folder": str(log_folder) if log_folder else None}
         self._jobs: dict[int, Job] = {}
@@ -151,15 +180,15 @@ class _Worker:
         """Whether it takes no more jobs."""
         return self._gone or (self._process is not None and self._process.poll() is not None)
 
-    def submit(self, request: Request) -> Job | None:
-        """Take a job; ``None`` if the process has just ended."""
-        job = Job(self, request)
+    def take(self, job: Job) -> bool:
+        """Take a job, unless the process has just ended."""
         with self._lock:
             if self._gone:
-                return None
-            self._jobs[request.id] = job
-        self._outbox.put(request)
-        return job
+                return False
+            self._jobs[job.request.id] = job
+        job.begin(self)
+        self._outbox.put(job.request)
+        return True
 
     def cancel(self, job: Job) -> None:
         """Ask for the job's end, and see to it."""
@@ -178,10 +207,7 @@ class _Worker:
     def _end_by_force(self, job: Job) -> None:
         """All writes of the engine are whole or not at all, so its process may be killed at any moment."""
         if not job.ended:
-            self._kill(
-                "It was stopped with another job that was cancelled and did not end, as the storage does not answer; "
-                "try again."
-            )
+            self._kill(STALLED)
 
     def _kill(self, why: str) -> None:
         with self._lock:
@@ -260,4 +286,7 @@ class _Worker:
             self._gone = True
             jobs, self._jobs = self._jobs, {}
         for job in jobs.values():
-            job.end(error=CANCELLED if job.cancelled else why)
+            if job.cancelled:
+                job.end(error=CANCELLED)
+            elif not (self._killed_for == STALLED and job.request.verb in AGAIN and self._give_again(job)):
+                job.end(error=why)

@@ -1,7 +1,7 @@
 """A job that is cancelled ends soon, whatever the store does; other jobs and the next one go on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,21 +110,23 @@ class TestStalls:
         assert len(ids(cloud)) == 20
 
 
-def test_jobs_beside_one_that_stalls_are_told_why_they_end(
-    client: WorkerClient, config: Config, store: Any, small_file: Path, release: Any
+def test_jobs_beside_one_that_stalls_are_begun_again(
+    client: WorkerClient, config: Config, small_file: Path, release: Callable[[], None]
 ) -> None:
     hanging, beside = (
         client.submit("upload", config, path=str(small_file), component_id=f"{n}.blend") for n in range(2)
     )
-    client.submit("list", config).wait()
+    once = client.submit("delete", config, component_ids=["0.blend"])
+    wait_until_moving(hanging)  # now it waits for the store
     killed = process_id(client)
     assert_cancels(hanging)
-    with pytest.raises(JobError, match="another job that was cancelled") as caught:
-        beside.wait()
-    assert_is_sentence(str(caught.value))
     assert_ends(killed)
     release()
-    assert client.submit("list", config).wait()["rows"] == []
+    assert beside.wait()["component_id"] == "1.blend"
+    with pytest.raises(JobError, match="another job that was cancelled") as caught:
+        once.wait()
+    assert_is_sentence(str(caught.value))
+    assert [row[0] for row in client.submit("list", config).wait()["rows"]] == ["1.blend"]
     assert process_id(client) != killed
 
 
@@ -152,10 +154,10 @@ def test_a_job_can_be_cancelled_while_the_worker_starts(client: WorkerClient, co
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_cancel_is_one_cancel_however_often_it_is_pressed(
-    client: WorkerClient, config: Config, small_file: Path, release: Any, times: int
+    client: WorkerClient, config: Config, small_file: Path, release: Callable[[], None], times: int
 ) -> None:
     job = client.submit("upload", config, path=str(small_file), component_id="arm.blend")
-    client.submit("list", config).wait()
+    wait_until_moving(job)
     for _ in range(times):
         job.cancel()
     with pytest.raises(JobError, match="cancelled"):

@@ -330,6 +330,13 @@ def test_one_file_that_fails_does_not_stop_the_others(ann: User, bob: User, arm:
     assert ann.tree()["leg.blend"] == b"leg by bob"
 
 
+def test_an_empty_folder_is_not_in_the_way_of_a_file_of_its_name(ann: User, bob: User) -> None:
+    ann.save(head=b"head")
+    ann.sync()
+    bob.path("head").mkdir(parents=True)
+    settle(ann, bob)
+
+
 def test_a_stopped_sync_goes_on_where_it_was(ann: User, bob: User) -> None:
     ann.save(**{f"part_{number}": b"%d" % number for number in range(5)})
     told: list[str] = []

@@ -31,6 +31,7 @@ MEMORY = Path("/dev/shm")
 ROUNDS = 8
 """After so many syncs of each everybody has to be at rest."""
 TOOL = "another tool"
+PLAIN = {"direction": "both", "delete_files": True, "overwrite": True}
 Tree = dict[str, bytes]
 
 
@@ -321,6 +322,7 @@ class World:
         left = [path.name for path in self.root.rglob("*.ggg_part*")]
         assert not left, left
         self._check_history(store, waiting)
+        self._check_nothing_is_hidden(store)
         self.tree = store
         self.events.clear()
         self._meddled.clear()
@@ -355,6 +357,20 @@ class World:
                 last = [each for each in events if each.who == writer][-1].after
                 if all(each.who == writer or each.before != last for each in events):
                     assert now == last, f"{path} was last {last} and is {now}"
+
+    def _check_nothing_is_hidden(self, store: Tree) -> None:
+        """Where both sides of a conflict are kept, what nobody replaced or deleted by hand is a file, not only in the
+        trash or among the versions."""
+        if any(each.options != PLAIN | {"conflict": each.options["conflict"]} for each in self.clients) or any(
+            each.options["conflict"] not in ("keep_both", "ask") for each in self.clients
+        ):
+            return
+        replaced = {event.before for events in self.events.values() for event in events}
+        shown = {*store.values()}.union(*(client.files().values() for client in self.clients))
+        for path in self.events.keys() - self._meddled:
+            for event in self.events[path]:
+                if event.after is not None and event.after not in replaced:
+                    assert event.after in shown, f"{event.after} of {path} is hidden"
 
     # -- how it is done
 

@@ -78,6 +78,8 @@ class Applier:
     def _fetch(self, path: str, keep: Callable[[], object], progress: Progress) -> Known:
         """Put the remote content into the file's place, whose own content is kept before."""
         target = self._target(path)
+        with contextlib.suppress(OSError):  # an empty folder gives way; a file, or a folder with anything in it, stays
+            target.rmdir()
         arrived: list[Fingerprint] = []
 
         def keep_what_is_there(part: Path) -> None:

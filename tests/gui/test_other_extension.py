@@ -1,4 +1,7 @@
-"""Another extension ships other versions of what ours ships, into the one folder that Blender has for both."""
+"""Another extension ships other versions of what ours ships, into the one folder that Blender has for both.
+
+Blender keeps the wheel whose file name has the newest version. So that it is the other's, its wheels are renamed.
+"""
 
 import subprocess
 import sys
@@ -38,11 +41,11 @@ def other_extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(command, check=True)
     path = tmp_path_factory.mktemp("other") / "other_addon-1.0.0.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        names = [f"./wheels/{wheel.name}" for wheel in wheels]
+        names = [f"./wheels/{name}-99.0-py3-none-any.whl" for name in WHEELS]
         archive.writestr("blender_manifest.toml", MANIFEST.format(wheels=", ".join(f'"{name}"' for name in names)))
         archive.writestr("__init__.py", "def register():\n    pass\n\n\ndef unregister():\n    pass\n")
-        for wheel in wheels:
-            archive.write(wheel, f"wheels/{wheel.name}")
+        for wheel, name in zip(wheels, names, strict=True):
+            archive.write(wheel, name.removeprefix("./"))
     return path
 
 
@@ -50,6 +53,8 @@ def test_ours_works_or_says_in_one_sentence_what_to_do(
     blender: Path, resources: Path, other_extension: Path, open_window: Any, moto: Server, bucket_name: str
 ) -> None:
     window.install(blender, resources, other_extension)
+    for name, version in WHEELS.items():
+        assert list(resources.rglob(f"site-packages/{name}-{version}.dist-info")), "Ours was kept; nothing is tested."
     moto.client().create_bucket(Bucket=bucket_name)
     shown: window.Window = open_window(**keys_of(moto))
     look_into(shown)
@@ -60,7 +65,6 @@ def test_ours_works_or_says_in_one_sentence_what_to_do(
     shown.click("bpy.ops.ggg_cloud.export_upload")
     told, failed = shown.wait("not runs() and view.messages and [view.messages[0].text, view.messages[0].failed]", 60)
     shown.picture("other-extension")
-    print(told)
     if failed:
         assert "\n" not in told
         assert "Traceback" not in told

@@ -16,6 +16,7 @@ PREFERENCES = ("PREFERENCES", "WINDOW")
 CONNECTION = f"bpy.context.preferences.addons['{ADDON}'].preferences"
 STATE = "bpy.context.window_manager.ggg_cloud"
 FILES = 500
+DONE = "not runs() and view.outcome and view.outcome['state'] == 'done'"
 SDKS = ("boto3", "botocore", "azure", "cryptography", "s3transfer")
 
 
@@ -114,7 +115,7 @@ def test_the_walk(open_window: Any, moto: Server, proxy: FaultProxy, bucket_name
     assert 0 < len(keys_in(moto, bucket_name)) < FILES
     stall.release()
     window.click("bpy.ops.ggg_cloud.sync()")
-    wait_for_message(window, "Listed|ploaded|synced", 120)
+    window.wait(DONE, 120)
     assert len(keys_in(moto, bucket_name)) == FILES + 1
     assert (folder / "Cube.blend").exists()
     window.picture("synced")
@@ -195,7 +196,7 @@ def test_a_kill_in_the_middle_of_a_sync_loses_nothing_and_the_next_run_goes_on(
         window.execute(prepared)
     assert not is_running(worker)
     window.click("bpy.ops.ggg_cloud.sync()")
-    window.wait("not runs() and view.outcome and view.outcome['state'] == 'done'", 60)
+    window.wait(DONE, 60)
     assert window.evaluate("[view.outcome['errors'], view.outcome['conflicts']]") == [{}, []]
     assert {path.name: path.read_bytes() for path in (tmp_path / "models").glob("*.blend")} == files
     assert sorted(keys_in(moto, bucket_name)) == sorted(files)

@@ -118,10 +118,14 @@ class Window:
             "area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')\n"
             "area.spaces.active.show_region_ui = True\n"
             "sidebar = next(r for r in area.regions if r.type == 'UI')\n"
+            "def show_tab():\n"
+            "    try:\n"
+            "        sidebar.active_panel_category = 'GGG Cloud'\n"
+            "    except TypeError:  # not drawn yet, so that it knows no tabs\n"
+            "        return False\n"
+            "    return sidebar.active_panel_category == 'GGG Cloud'\n"
         )
-        self.wait("sidebar.width > 1 and sidebar.active_panel_category != ''")
-        self.execute("sidebar.active_panel_category = 'GGG Cloud'")
-        self.wait("sidebar.active_panel_category == 'GGG Cloud'")
+        self.wait("show_tab()")
 
     def find(self, what: str, area: str = "VIEW_3D", region: str = "UI") -> tuple[int, int]:
         """Where on the screen a button is, by the beginning of the call or of the property that it stands for."""

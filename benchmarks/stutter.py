@@ -26,13 +26,15 @@ from {ADDON}.blender.view import view
 held = {{"ticks": [], "draws": [], "timer gaps": []}}
 
 def timed(function, name):
-    def run(*arguments):
+    def time_it(*arguments):
         begun = time.perf_counter()
         try:
             return function(*arguments)
         finally:
             held[name].append((time.perf_counter() - begun) * 1000)
-    return run
+    # Blender counts the parameters, and passes so many.
+    names = ", ".join(f"a{{each}}" for each in range(function.__code__.co_argcount))
+    return eval(f"lambda {{names}}: time_it({{names}})", {{"time_it": time_it}})
 
 def every_class(base):
     for each in base.__subclasses__():

@@ -173,7 +173,7 @@ class GGG_CLOUD_OT_refresh(WorkerOperator):
         """Ask for the listing, and fill the sidebar's list."""
         job = worker().submit("list", storage_config(context), folder=sync_settings(context))
         yield job
-        view.rows = [Row(*row) for row in job.wait()["rows"]]
+        view.rows = [*map(Row._make, job.wait()["rows"])]
         view.is_listed = True
         fill_list(state_of(context))
         return f"Listed {counted(len(view.rows), 'component')}"

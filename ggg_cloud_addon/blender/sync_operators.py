@@ -47,7 +47,7 @@ class _SyncOperator(WorkerOperator):
         if self._in_window:
             listing = worker().submit("list", config, folder=settings)
             yield listing
-            view.rows = [Row(*row) for row in listing.wait()["rows"]]
+            view.rows = [*map(Row._make, listing.wait()["rows"])]
             view.is_listed = True
             fill_list(state_of(context))
         return _told(outcome, shown=self._in_window)

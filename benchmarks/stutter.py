@@ -1,4 +1,4 @@
-"""How long the add-on holds up Blender while it syncs: ``PYTHONPATH=tests:tests/gui:. python benchmarks/stutter.py``.
+"""How long the add-on holds up Blender while it syncs: ``PYTHONPATH=tests/gui python benchmarks/stutter.py``.
 
 Needs ``GGG_CLOUD_BLENDER`` (``.ci/blender-window`` prepares one). In a real window, 5,000 small files and one of 1 GB
 go through the worker to a folder. Each ``modal()`` and ``draw()`` of the add-on is timed, from here; and a timer that

@@ -7,11 +7,10 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from build_addon import TARGETS, build
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
@@ -39,8 +38,10 @@ def install(blender: Path, resources: Path, extension: Path) -> None:
 
 def build_extension(python: str, output: Path) -> Path:
     """The zip for this machine and this Python."""
-    target = next(each for each in TARGETS if (each.platform, each.python) == ("linux-x64", python))
-    return build([target], ROOT, output)[0]
+    options = ["--platform", "linux-x64", "--python", python, "--output-dir", output]
+    _run([sys.executable, ROOT / "build_addon.py", *options])
+    (path,) = output.glob("*.zip")
+    return path
 
 
 def _run(command: list[Any], **options: Any) -> str:

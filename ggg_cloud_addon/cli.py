@@ -273,7 +273,10 @@ def _sync(args: argparse.Namespace) -> Answer:
     }
     config = SyncConfig(local_dir=args.folder, **{k: v for k, v in given.items() if v is not None})
     synchronizer = StorageSynchronizer(_manager(args), config)
-    result = run_sync(synchronizer, lambda text: _say(args, text), watched=_is_watched(args))
+    is_watched = _is_watched(args)
+    result = run_sync(synchronizer, lambda text: _say(args, text), watched=is_watched)
+    for sentence in result.missing_promises if is_watched else ():  # the lines have told it already
+        _say(args, sentence)
     if args.dry_run and (table := as_table(result.plan)):
         _say(args, table)
     _say(args, result.get_summary_string())

@@ -109,4 +109,5 @@ def as_document(result: SyncResult) -> dict[str, Any]:
         "skipped": told(result.skipped),
         "errors": {path: str(error) for path, error in result.errors.items()},
         "refused_deletes": list(result.refused_deletes),
+        "missing_promises": list(result.missing_promises),
     }

@@ -44,7 +44,8 @@ class GGG_CLOUD_OT_test_connection(WorkerOperator):
         """Ask the worker, and keep what it found."""
         config = storage_config(context)
         tested = _key(config)
-        is_shown = self._in_window and context.area is not None and context.area.type == "PREFERENCES"
+        # A pop-up would cover what the page says, and its button.
+        self._pops_up = context.area is None or context.area.type != "PREFERENCES"
         _found.pop(tested, None)
         _under_way.add(tested)
         try:
@@ -56,11 +57,9 @@ class GGG_CLOUD_OT_test_connection(WorkerOperator):
             _under_way.discard(tested)
             _redraw_pages(context)
         failed = [each.sentence for each in _found[tested] if each.ok is False]
-        if not failed:
-            return "The connection works"
-        if is_shown:  # a pop-up would cover what the page says, and its button
-            return "The connection does not work; the preferences say why"
-        raise JobError(failed[0])
+        if failed:
+            raise JobError(failed[0])
+        return "The connection works"
 
 
 def findings_of(connection: ConnectionSettings) -> list[Finding] | None:

@@ -175,6 +175,8 @@ class WorkerOperator(Operator):
     """
 
     _in_window = False
+    _pops_up = True
+    """Whether a failure pops up in a window; the sidebar tells it anyway."""
     _run: Run | None = None
     _scratch: tempfile.TemporaryDirectory[str] | None = None
 
@@ -270,7 +272,12 @@ class WorkerOperator(Operator):
             self._scratch = None
         view.tell(message, failed=failed)
         show(context)
-        self.report({"ERROR" if failed else "INFO"}, message)  # an ERROR raises in a script
+        if not failed:
+            self.report({"INFO"}, message)
+        elif self._pops_up or not self._in_window:
+            self.report({"ERROR"}, message)  # raises in a script
+        else:
+            self.report({"WARNING"}, message)
         return {"FINISHED"}
 
 

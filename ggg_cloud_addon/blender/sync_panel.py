@@ -90,6 +90,8 @@ def _draw_outcome(context: Context, layout: UILayout, outcome: dict[str, Any]) -
     for sentence in list(outcome["errors"].values())[:SHOWN]:
         draw_text(layout.box(), context, sentence, "ERROR")
     _draw_rest(layout, len(outcome["errors"]), "failure")
+    for sentence in outcome["notes"]:
+        draw_text(layout.box(), context, sentence, "INFO")
 
 
 def _draw_deletes(layout: UILayout, deletes: list[str]) -> None:

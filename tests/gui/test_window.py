@@ -75,7 +75,7 @@ def test_the_walk(open_window: Any, moto: Server, proxy: FaultProxy, bucket_name
     window.fill(".bucket_name", bucket_name, *PREFERENCES)
     window.fill(".endpoint_url", proxy.url, *PREFERENCES)
     window.click("bpy.ops.ggg_cloud.test_connection", *PREFERENCES)
-    wait_for_message(window, "does not work")
+    wait_for_message(window, "There is no bucket")
     window.picture("preferences-missing")
     window.click("bpy.ops.ggg_cloud.test_connection(create=True)", *PREFERENCES)
     wait_for_message(window, "The connection works")

@@ -66,7 +66,9 @@ def test_the_first_sync_says_it(
     runs: list[list[str]] = [[], []]
     for said in runs:
         manager = CloudStorageManager(aws_config(rclone_s3))
-        assert StorageSynchronizer(manager, config).synchronize(said.append).errors == {}
+        result = StorageSynchronizer(manager, config).synchronize(said.append)
+        assert result.errors == {}
+        assert [each for each in said if each in result.missing_promises] == list(result.missing_promises)
     first, second = (sum("ignores the conditions of a write" in each for each in said) for said in runs)
     assert (first, second) == (1, 0)
 

@@ -18,6 +18,8 @@ class SyncResult:
     dry_run: bool = False
     refused_deletes: tuple[str, ...] = ()
     """In a dry run: what would be deleted, were it not more than one run may."""
+    missing_promises: tuple[str, ...] = ()
+    """At the first sync with a store: what cannot be promised there, in sentences."""
     done: list[Action] = field(default_factory=list)
     errors: dict[str, StorageError] = field(default_factory=dict)
     """By path; the others were done all the same."""

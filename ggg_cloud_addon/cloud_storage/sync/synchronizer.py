@@ -83,9 +83,9 @@ class StorageSynchronizer:
         ):
             say(f"Looking at {self._root} and {location}")
             known = state.load()
-            if not known:
-                for sentence in self._provider.capabilities.missing_promises(location):
-                    say(sentence)
+            missing = () if known else self._provider.capabilities.missing_promises(location)
+            for sentence in missing:
+                say(sentence)
             base = {path: file for path, file in known.items() if self._config.takes(path)}
             comparer = Comparer(self._provider, self._prefix, self._root, pool)
             local, remote = self._look(base, identity, tell)
@@ -98,7 +98,7 @@ class StorageSynchronizer:
             tell(Planned(plan))
             refused = self._refused(plan, local, remote, base, comparer)
             dry_run = self._config.dry_run
-            result = SyncResult(plan, dry_run, refused, local=local, remote=remote)
+            result = SyncResult(plan, dry_run, refused, local=local, remote=remote, missing_promises=missing)
             if dry_run:
                 return result
             if refused:

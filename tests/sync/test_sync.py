@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from users import User, at, history, kinds, objects_of, settle
 
+from ggg_cloud_addon.cloud_storage import transfers
 from ggg_cloud_addon.cloud_storage.errors import (
     CancelledError,
     LocalFileError,
@@ -20,6 +21,7 @@ from ggg_cloud_addon.cloud_storage.errors import (
 from ggg_cloud_addon.cloud_storage.providers.base import Page
 from ggg_cloud_addon.cloud_storage.providers.faults import FaultyProvider
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
+from ggg_cloud_addon.cloud_storage.sync import scan
 from ggg_cloud_addon.cloud_storage.sync.plan import Kind
 
 # -- plain life
@@ -423,3 +425,27 @@ def test_what_a_killed_run_left_is_swept_by_one_that_has_nothing_to_do(ann: User
     (ann.folder / ".ggg_cloud" / "tmp" / ".arm.blend.0123456789ab.ggg_part").write_bytes(b"the a")
     assert ann.sync().plan == ()
     assert not list(ann.folder.rglob("*.ggg_part*"))
+
+
+def test_an_edit_right_after_a_file_arrived_is_noticed(
+    ann: User, bob: User, arm: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same size and time, before the sync looks at the file again; however long that takes."""
+    monkeypatch.setattr(scan, "TICK_NS", 0)
+    move = transfers.move_into_place
+
+    def move_and_edit(part: Path, target: Path) -> None:
+        move(part, target)
+        if target == bob.path("arm"):
+            before = target.stat()
+            with target.open("r+b") as file:
+                file.write(b"by bob")
+            os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    ann.save(arm=b"by ann")
+    ann.sync()
+    monkeypatch.setattr(transfers, "move_into_place", move_and_edit)
+    bob.sync()
+    monkeypatch.undo()
+    settle(ann, bob)
+    assert objects_of(ann)["arm.blend"] == b"by bob"

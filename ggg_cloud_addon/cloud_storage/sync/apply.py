@@ -100,10 +100,7 @@ class Applier:
             before_replace=keep_what_is_there,
         )
         assert info.sha256 is not None
-        # The move gave the file a new ctime. If more is new, somebody edited it since: that is for the next run.
-        now = Fingerprint.of(target.lstat())
-        seen = now if arrived[0].holds(now) else arrived[0]
-        return {path: BaseFile(seen, info.sha256, info.etag)}
+        return {path: BaseFile(arrived[0], info.sha256, info.etag)}
 
     def _delete_remote(self, path: str, progress: Progress) -> Known:
         etag = self._remote[path].etag

@@ -32,8 +32,8 @@ Seen = Callable[[int], None]
 class Fingerprint:
     """While it holds, a file's content is taken to be the same.
 
-    The ctime shows an edit that kept the size and put the mtime back (aws-cli #406). A file that was just moved into
-    place gets a new ctime by the move, so it is not known (``None``) until the next scan.
+    The ctime shows an edit that kept the size and put the mtime back (aws-cli #406). A file that was moved into place
+    got a new ctime by the move, which cannot be told from an edit's, so it is not known (``None``) until the next scan.
     """
 
     size: int
@@ -42,7 +42,7 @@ class Fingerprint:
     ctime_ns: int | None
     settled: bool = field(default=True, compare=False)
     """Whether the file had been left alone for a tick when it was looked at. Where not, an edit may have come after
-    the look and within the same tick, so the file is read again (Git: "racy git")."""
+    the look and within the same tick, so the file is read again (Git: "racy git"). So is what was moved into place."""
 
     @classmethod
     def of(cls, stat: os.stat_result, *, looked_ns: int | None = None, moved: bool = False) -> "Fingerprint":
@@ -51,9 +51,9 @@ class Fingerprint:
         Args:
             looked_ns: when ``stat`` was taken, in nanoseconds since 1970; now if left out.
         """
-        by_edits = stat.st_mtime_ns if moved or os.name == "nt" else stat.st_ctime_ns  # Windows: when it was made
+        by_edits = stat.st_mtime_ns if os.name == "nt" else stat.st_ctime_ns  # Windows: when it was made
         age = (looked_ns or time.time_ns()) - by_edits
-        settled = age > (TICK_NS if by_edits % 1_000_000_000 else COARSE_TICK_NS)
+        settled = not moved and age > (TICK_NS if by_edits % 1_000_000_000 else COARSE_TICK_NS)
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino, None if moved else stat.st_ctime_ns, settled)
 
     def holds(self, seen: "Fingerprint") -> bool:

@@ -38,7 +38,12 @@ def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
     listed = scan_remote(provider, prefix, replace(config, file_patterns=("*",), exclude_patterns=()), seen)
     store = f"{provider.identity} {prefix}"
     with open_state(Path(config.local_dir), store, provider.location, read_only=True) as state:
-        base = {path: file for path, file in state.load().items() if config.takes(path)}
+        # At a glance: a sync reads what has not settled, here its size and times are enough.
+        base = {
+            path: replace(file, fingerprint=replace(file.fingerprint, settled=True))
+            for path, file in state.load().items()
+            if config.takes(path)
+        }
     remote = {path: file for path, file in listed.items() if config.takes(path)}
     local = scan_local(config, base, remote, seen)
     return sorted(

@@ -403,6 +403,25 @@ def test_a_drive_that_goes_away_while_it_is_listed_deletes_nothing(ann: User) ->
     assert (ann.folder / "arm.blend").read_bytes() == b"arm"
 
 
+def test_a_killed_sync_does_not_make_a_folder_forget_its_store(ann: User, tmp_path: Path) -> None:
+    ann.save(arm=b"arm")
+    ann.sync()
+    database = ann.folder / ".ggg_cloud" / "state.db"
+    with contextlib.closing(sqlite3.connect(database)) as half:  # what SQLite leaves when it is killed
+        half.execute("PRAGMA cache_size = 1")
+        rows = ((f"{number}.blend",) for number in range(2000))
+        half.executemany("INSERT INTO files SELECT ?, 1, 1, 1, 1, 1, hex(zeroblob(32)), 'etag'", rows)
+        for path in database.parent.glob("state.db*"):
+            shutil.copy(path, tmp_path)
+        half.rollback()
+    for path in tmp_path.glob("state.db*"):
+        shutil.copy(path, database.parent)
+    shutil.rmtree(ann.provider.root)  # the drive is not there
+    with pytest.raises(StoreUnavailableError, match="is not in the folder"):
+        ann.sync()
+    assert not ann.provider.root.exists()
+
+
 def test_a_folder_inside_the_store_is_not_synced_with_it(ann: User) -> None:
     ann.save(arm=b"arm")
     ann.sync()

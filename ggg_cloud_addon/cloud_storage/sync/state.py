@@ -107,7 +107,8 @@ def last_location(local_dir: Path) -> str | None:
     """Where the store is that the folder was last synced with, if that is known."""
     path = local_dir / STATE_FOLDER / DATABASE
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        # Not "ro", by which SQLite refuses to read what a killed sync left half written, instead of rolling it back.
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as database:
             (location,) = database.execute("SELECT location FROM about WHERE schema = ?", (SCHEMA,)).fetchone()
     except (sqlite3.Error, TypeError):  # none, torn, or of another version of GGG Cloud
         return None

@@ -429,6 +429,19 @@ def test_a_folder_inside_the_store_is_not_synced_with_it(ann: User) -> None:
         User(ann.provider.root / "work", ann.provider).sync()
 
 
+def test_a_store_inside_the_folder_is_not_synced_into_itself(ann: User) -> None:
+    ann.save(arm=b"arm")
+    inside = User(ann.folder, FolderProvider(ann.folder / "shared" / "store"))
+    inside.provider.check()
+    with pytest.raises(LocalFileError, match=r'store" is a plain-folder store and cannot be synced'):
+        inside.sync()
+
+
+def test_a_folder_that_cannot_be_looked_at_is_told_in_a_sentence(ann: User) -> None:
+    with pytest.raises(LocalFileError, match="cannot be read"):
+        User(ann.folder / ("x" * 300), ann.provider).sync()
+
+
 def test_a_state_that_is_locked_is_not_thrown_away(ann: User) -> None:
     ann.save(arm=b"arm")
     ann.sync()

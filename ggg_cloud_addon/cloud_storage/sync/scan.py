@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import LocalFileError, ObjectNotFoundError, PreconditionFailedError
 from ..files import hash_file, is_link, is_part, translated
-from ..names import RESERVED_FOLDERS, SYSTEM_FOLDERS
+from ..names import RESERVED_FOLDERS, STORE_FOLDER, SYSTEM_FOLDERS
 from ..providers.base import Provider, list_all
 from .config import SyncConfig
 
@@ -103,15 +103,15 @@ def scan_local(config: SyncConfig, base: Base, remote: Remote, seen: Seen) -> Lo
     the last sync or the store knows it.
 
     Raises:
-        LocalFileError: a folder or file cannot be read, or was replaced by a link; then nothing is known of the rest,
-            and what is not known must not count as deleted.
+        LocalFileError: a folder or file cannot be read, was replaced by a link, or is a store itself; then nothing is
+            known of the rest, and what is not known must not count as deleted.
     """
     root = Path(config.local_dir)
     found: Local = {}
     strange: dict[str, os.stat_result] = {}
-    if not root.exists():  # a dry run made before the first run
-        return found
     with translated(root):
+        if not root.exists():  # a dry run made before the first run
+            return found
         for number, (path, stat) in enumerate(_walk(root, ""), 1):
             if number % ENTRIES == 0:
                 seen(ENTRIES)
@@ -160,6 +160,11 @@ def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result | None]
             if is_link(entry):
                 yield path, None
             elif entry.is_dir(follow_symlinks=False):
+                if entry.name == STORE_FOLDER:  # each run would store again, one level deeper, what the last one stored
+                    raise LocalFileError(
+                        f'"{root / folder}" is a plain-folder store and cannot be synced as a part of "{root}"; move '
+                        "one out of the other."
+                    )
                 if entry.name not in RESERVED_FOLDERS and (folder or entry.name not in SYSTEM_FOLDERS):
                     yield from _walk(root, path + "/")
             elif entry.is_file(follow_symlinks=False) and not is_part(entry.name):

@@ -119,10 +119,11 @@ class StorageSynchronizer:
     def _get_ready(self) -> None:
         """Refuse what cannot be synced, and make the folder and the store."""
         root = self._root
-        if root.exists() and not root.is_dir():
-            raise LocalFileError(f'"{root}" is a file; name the folder to sync.')
-        if any((folder / STORE_FOLDER).exists() for folder in (root.absolute(), *root.absolute().parents)):
-            raise LocalFileError(f'"{root}" lies in a plain-folder store itself; choose another folder to sync.')
+        with translated(root):
+            if root.exists() and not root.is_dir():
+                raise LocalFileError(f'"{root}" is a file; name the folder to sync.')
+            if any((folder / STORE_FOLDER).exists() for folder in (root.absolute(), *root.absolute().parents)):
+                raise LocalFileError(f'"{root}" lies in a plain-folder store itself; choose another folder to sync.')
         is_first = last_location(root) != self._provider.location
         if not self._provider.identity and not is_first:
             raise StoreUnavailableError(

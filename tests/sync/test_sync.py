@@ -429,6 +429,16 @@ def test_a_folder_inside_the_store_is_not_synced_with_it(ann: User) -> None:
         User(ann.provider.root / "work", ann.provider).sync()
 
 
+def test_a_look_beside_a_running_sync_sees_what_was_saved_last(ann: User) -> None:
+    """Whose journal comes and goes meanwhile, and must be neither needed nor missed."""
+    ann.save(arm=b"arm")
+    ann.sync()
+    with contextlib.closing(sqlite3.connect(ann.folder / ".ggg_cloud" / "state.db")) as running:
+        running.execute("UPDATE files SET etag = 'not saved yet'")
+        (ann.folder / ".ggg_cloud" / "state.db-gone").symlink_to("gone by now")
+        assert ann.sync(dry_run=True).plan == ()
+
+
 def test_a_store_inside_the_folder_is_not_synced_into_itself(ann: User) -> None:
     ann.save(arm=b"arm")
     inside = User(ann.folder, FolderProvider(ann.folder / "shared" / "store"))

@@ -3,9 +3,7 @@
 import contextlib
 import logging
 import os
-import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,11 +73,11 @@ def open_state(local_dir: Path, store: str, location: str, *, read_only: bool = 
     """
     folder = local_dir / STATE_FOLDER
     if read_only:
-        with tempfile.TemporaryDirectory(prefix="ggg_cloud_") as copy, translated(folder):
-            for path in folder.glob(f"{DATABASE}*"):
-                shutil.copy(path, copy)
-            with contextlib.closing(_open_database(Path(copy, DATABASE), store, location)) as database:
+        try:
+            with contextlib.closing(_copied(folder / DATABASE, store, location)) as database:
                 yield State(database)
+        except sqlite3.Error as error:
+            raise LocalFileError(f'The sync state in "{folder}" cannot be read ({error}); try again.') from error
         return
     with translated(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,12 +105,35 @@ def last_location(local_dir: Path) -> str | None:
     """Where the store is that the folder was last synced with, if that is known."""
     path = local_dir / STATE_FOLDER / DATABASE
     try:
-        # Not "ro", by which SQLite refuses to read what a killed sync left half written, instead of rolling it back.
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as database:
+        with _connected(path) as database:
             (location,) = database.execute("SELECT location FROM about WHERE schema = ?", (SCHEMA,)).fetchone()
     except (sqlite3.Error, TypeError):  # none, torn, or of another version of GGG Cloud
         return None
     return str(location)
+
+
+def _copied(path: Path, store: str, location: str) -> sqlite3.Connection:
+    """A copy in memory, whole even while a sync writes to the original."""
+    copy = sqlite3.connect(":memory:")
+    try:
+        if path.exists():
+            with _connected(path) as original:
+                original.backup(copy)
+        return _prepared(copy, store, location)
+    except sqlite3.OperationalError:
+        copy.close()
+        raise
+    except sqlite3.DatabaseError:  # torn
+        copy.close()
+        return _prepared(sqlite3.connect(":memory:"), store, location)
+
+
+def _connected(path: Path) -> contextlib.closing[sqlite3.Connection]:
+    """A database that is there already.
+
+    Not with "ro", by which SQLite refuses to read what a killed sync left half written, instead of rolling it back.
+    """
+    return contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True))
 
 
 def _open_database(path: Path, store: str, location: str) -> sqlite3.Connection:

@@ -188,6 +188,8 @@ class _Worker:
             self._jobs[job.request.id] = job
         job.begin(self)
         self._outbox.put(job.request)
+        if job.cancelled:  # while it went over from a worker that was killed, which was told so in vain
+            self.cancel(job)
         return True
 
     def cancel(self, job: Job) -> None:

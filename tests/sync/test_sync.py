@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from users import User, at, history, kinds, objects_of, settle
 
-from ggg_cloud_addon.cloud_storage import transfers
+from ggg_cloud_addon.cloud_storage import StorageSynchronizer, SyncConfig, transfers
 from ggg_cloud_addon.cloud_storage.errors import (
     CancelledError,
     LocalFileError,
@@ -22,6 +22,7 @@ from ggg_cloud_addon.cloud_storage.providers.base import Page
 from ggg_cloud_addon.cloud_storage.providers.faults import FaultyProvider
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 from ggg_cloud_addon.cloud_storage.sync import scan
+from ggg_cloud_addon.cloud_storage.sync.events import SyncEvent
 from ggg_cloud_addon.cloud_storage.sync.plan import Kind
 
 # -- plain life
@@ -337,6 +338,23 @@ def test_an_empty_folder_is_not_in_the_way_of_a_file_of_its_name(ann: User, bob:
     ann.sync()
     bob.path("head").mkdir(parents=True)
     settle(ann, bob)
+
+
+def test_a_sync_that_is_stopped_while_it_compares_reads_no_more(ann: User) -> None:
+    names = {f"part{number}": b"ann" for number in range(500)}
+    ann.save(**names)
+    for name in names:  # by another tool, so that only reading both can tell
+        ann.provider.check()
+        (ann.provider.root / "models").mkdir(exist_ok=True)
+        (ann.provider.root / "models" / f"{name}.blend").write_bytes(b"bob")
+
+    def stop(event: SyncEvent) -> None:
+        if ann.provider.calls["get"]:
+            raise CancelledError("enough")
+
+    with pytest.raises(CancelledError):
+        StorageSynchronizer(ann.manager, SyncConfig(local_dir=ann.folder)).synchronize(on_event=stop)
+    assert ann.provider.calls["get"] < 400
 
 
 def test_a_stopped_sync_goes_on_where_it_was(ann: User, bob: User) -> None:

@@ -197,8 +197,11 @@ class Comparer:
         self._root = root
         self._pool = pool
 
-    def fill_in(self, local: Local, remote: Remote, base: Base) -> None:
-        """Fill in the SHA-256 of both sides where both hold something new of one size, for the plan to compare."""
+    def fill_in(self, local: Local, remote: Remote, base: Base, on_file: Callable[[], object]) -> None:
+        """Fill in the SHA-256 of both sides where both hold something new of one size, for the plan to compare.
+
+        ``on_file`` is called for each; what it raises (to cancel) ends it.
+        """
         unsure = []
         for path in local.keys() & remote.keys():
             here, there, known = local[path], remote[path], base.get(path)
@@ -209,6 +212,7 @@ class Comparer:
         here_too = self._pool.map(self._local_sha256, unsure)
         there_too = self._pool.map(self._remote_sha256, unsure, [remote[path].etag for path in unsure])
         for path, mine, theirs in zip(unsure, here_too, there_too, strict=True):
+            on_file()
             local[path] = replace(local[path], sha256=mine)
             remote[path] = replace(remote[path], sha256=theirs)
 

@@ -1,5 +1,6 @@
 """One run of a sync."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +81,10 @@ class StorageSynchronizer:
         with (
             open_state(self._root, f"{identity} {self._prefix}", location, read_only=self._config.dry_run) as state,
             ThreadPoolExecutor(self._jobs) as pool,
+            contextlib.ExitStack() as ending,
         ):
+            # Else a sync that is stopped would first read all that it meant to compare.
+            ending.callback(pool.shutdown, wait=False, cancel_futures=True)
             say(f"Looking at {self._root} and {location}")
             known = state.load()
             missing = () if known else self._provider.capabilities.missing_promises(location)
@@ -93,7 +97,7 @@ class StorageSynchronizer:
                 found, was = local[path], base[path]
                 if found.sha256 == was.sha256 and not was.fingerprint.holds(found.fingerprint):
                     state.remember(path, replace(was, fingerprint=found.fingerprint))
-            comparer.fill_in(local, remote, base)
+            comparer.fill_in(local, remote, base, lambda: tell(Looked(len(local) + len(remote))))
             plan = make_plan(local, remote, base, self._config)
             tell(Planned(plan))
             refused = self._refused(plan, local, remote, base, comparer)

@@ -31,10 +31,11 @@ class GGG_CLOUD_OT_export_upload(WorkerOperator):
     component_id: StringProperty(  # type: ignore[valid-type]
         name="Component",
         description="The component's ID in the storage; its ending names the format, or is added from it",
+        options={"SKIP_SAVE"},
     )
     source: EnumProperty(name="What", items=SOURCES)  # type: ignore[valid-type]
     collection: StringProperty(  # type: ignore[valid-type]
-        name="Collection", description="The collection to push; empty: the active one"
+        name="Collection", description="The collection to push; empty: the active one", options={"SKIP_SAVE"}
     )
     file_format: EnumProperty(name="Format", items=FORMATS)  # type: ignore[valid-type]
     ask: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
@@ -94,7 +95,9 @@ class GGG_CLOUD_OT_push(WorkerOperator):
         default=";".join(f"*{each[0]}" for each in FORMATS), options={"HIDDEN"}
     )
     component_id: StringProperty(  # type: ignore[valid-type]
-        name="Component", description="The component's ID in the storage; empty: the file's name"
+        name="Component",
+        description="The component's ID in the storage; empty: the file's name",
+        options={"SKIP_SAVE"},
     )
 
     def invoke(self, context: Context, event: Event) -> Returned:
@@ -117,12 +120,14 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
     bl_label = "Pull"
     bl_options = {"UNDO"}  # noqa: RUF012 - Blender's own way to declare it
 
-    component_id: StringProperty(name="Component")  # type: ignore[valid-type]
+    component_id: StringProperty(name="Component", options={"SKIP_SAVE"})  # type: ignore[valid-type]
     link: BoolProperty(  # type: ignore[valid-type]
-        name="Link", description="Link to the pulled .blend file instead of appending what is in it"
+        name="Link",
+        description="Link to the pulled .blend file instead of appending what is in it",
+        options={"SKIP_SAVE"},
     )
     version_id: StringProperty(  # type: ignore[valid-type]
-        name="Version", description="An older version of it; empty: the current one"
+        name="Version", description="An older version of it; empty: the current one", options={"SKIP_SAVE"}
     )
     ask: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     """Ask which component first, as in the File menu."""
@@ -185,7 +190,7 @@ class GGG_CLOUD_OT_delete(WorkerOperator):
     bl_idname = "ggg_cloud.delete"
     bl_label = "Delete from the Storage"
 
-    component_id: StringProperty(name="Component")  # type: ignore[valid-type]
+    component_id: StringProperty(name="Component", options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def invoke(self, context: Context, event: Event) -> Returned:
         """Ask whether it is meant."""
@@ -220,7 +225,7 @@ class GGG_CLOUD_OT_versions(WorkerOperator):
     bl_idname = "ggg_cloud.versions"
     bl_label = "Versions"
 
-    component_id: StringProperty(name="Component")  # type: ignore[valid-type]
+    component_id: StringProperty(name="Component", options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def steps(self, context: Context) -> Steps:
         """Ask for its history."""
@@ -237,8 +242,8 @@ class GGG_CLOUD_OT_restore(WorkerOperator):
     bl_idname = "ggg_cloud.restore"
     bl_label = "Restore"
 
-    component_id: StringProperty(name="Component")  # type: ignore[valid-type]
-    version_id: StringProperty(name="Version")  # type: ignore[valid-type]
+    component_id: StringProperty(name="Component", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    version_id: StringProperty(name="Version", options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def steps(self, context: Context) -> Steps:
         """Restore it, and show the new history."""
@@ -259,7 +264,7 @@ class GGG_CLOUD_OT_connection_choose(Operator):
     bl_idname = "ggg_cloud.connection_choose"
     bl_label = "Choose a Connection"
 
-    index: IntProperty(name="Connection")  # type: ignore[valid-type]
+    index: IntProperty(name="Connection", options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def execute(self, context: Context) -> Returned:
         """Choose it."""
@@ -278,7 +283,9 @@ class GGG_CLOUD_OT_cancel(Operator):
     bl_idname = "ggg_cloud.cancel"
     bl_label = "Cancel"
 
-    number: IntProperty(name="Job", description="0: all that is under way")  # type: ignore[valid-type]
+    number: IntProperty(  # type: ignore[valid-type]
+        name="Job", description="0: all that is under way", options={"SKIP_SAVE"}
+    )
 
     def execute(self, context: Context) -> Returned:
         """Ask those who do the work to stop."""

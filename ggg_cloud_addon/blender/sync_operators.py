@@ -77,8 +77,8 @@ class GGG_CLOUD_OT_resolve(_SyncOperator):
     bl_idname = "ggg_cloud.resolve"
     bl_label = "Decide a Conflict"
 
-    path: StringProperty(name="Path")  # type: ignore[valid-type]
-    choice: EnumProperty(name="Choice", items=CHOICES)  # type: ignore[valid-type]
+    path: StringProperty(name="Path", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    choice: EnumProperty(name="Choice", items=CHOICES, options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     @classmethod
     def description(cls, context: Context, properties: Any) -> str:

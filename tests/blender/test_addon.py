@@ -427,6 +427,18 @@ def test_operators_explain_themselves_and_every_icon_exists(addon: Any) -> None:
     assert names <= icons
 
 
+def test_a_button_does_what_it_shows_and_nothing_of_the_one_before(addon: Any) -> None:
+    """Blender gives a button that leaves a setting out the one of the last time, say "Pull" the "Link" of before."""
+    kept = {
+        f"{name}.{prop.identifier}"
+        for name in dir(bpy.ops.ggg_cloud)
+        for prop in getattr(bpy.ops.ggg_cloud, name).get_rna_type().properties
+        if prop.identifier != "rna_type" and not prop.is_skip_save
+    }
+    always_given = {"connection_add.provider", "push.filter_glob", "push.filepath"}
+    assert kept == {"export_upload.source", "export_upload.file_format"} | always_given
+
+
 def test_the_command_runs_in_blender(
     installed: Path, commands: dict[Any, Any], addon: Any, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,8 +3,8 @@
 from importlib import import_module
 
 MODULES = (
-    "preferences",
     "properties",
+    "preferences",
     "credentials",
     "connection_test",
     "operators",

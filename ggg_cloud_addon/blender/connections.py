@@ -14,6 +14,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, PropertyGroup
 
 from .online import why_offline
+from .properties import forget_storage
 from .scene import SceneError
 from .user_files import ADDON, user_folder, write_private
 
@@ -56,13 +57,19 @@ def _note_change(connection: "ConnectionSettings", context: Context) -> None:
     context.preferences.is_dirty = True
 
 
+def _use_another(connection: "ConnectionSettings", context: Context) -> None:
+    """What the sidebar shows, and asks to delete, is of another storage or another folder."""
+    forget_storage(context)
+    _note_change(connection, context)
+
+
 def _keep_address_only(connection: "ConnectionSettings", context: Context) -> None:
     """Drop a password or a signature (an Azure SAS) that was pasted with the address: it would be saved."""
     address = re.split(r"[?#]", connection.endpoint_url.strip())[0]
     address = re.sub(r"^(\w+://)?.*@", r"\1", address)
     if address != connection.endpoint_url:
         connection.endpoint_url = address
-    _note_change(connection, context)
+    _use_another(connection, context)
 
 
 def _find_tiers(connection: "ConnectionSettings", context: Context, edit_text: str) -> Iterator[str]:
@@ -76,24 +83,24 @@ class ConnectionSettings(PropertyGroup):
         name="Name", description="How this connection is called in the lists", update=_note_change
     )
     provider: EnumProperty(  # type: ignore[valid-type]
-        name="Storage", description="What keeps the components", items=PROVIDERS, update=_note_change
+        name="Storage", description="What keeps the components", items=PROVIDERS, update=_use_another
     )
     root: StringProperty(  # type: ignore[valid-type]
         name="Folder",
         description="The folder that keeps the components, such as one on a shared drive. Empty: one of your own",
         subtype="DIR_PATH",
-        update=_note_change,
+        update=_use_another,
     )
     bucket_name: StringProperty(  # type: ignore[valid-type]
-        name="Bucket", description="The name of the bucket, or of the container in Azure", update=_note_change
+        name="Bucket", description="The name of the bucket, or of the container in Azure", update=_use_another
     )
     prefix: StringProperty(  # type: ignore[valid-type]
-        name="Subfolder", description="Components are kept below this path, such as models/robots", update=_note_change
+        name="Subfolder", description="Components are kept below this path, such as models/robots", update=_use_another
     )
     region: StringProperty(  # type: ignore[valid-type]
         name="Region",
         description="Where the bucket lies, such as eu-central-1. Empty: as the profile or the keys file says",
-        update=_note_change,
+        update=_use_another,
     )
     endpoint_url: StringProperty(  # type: ignore[valid-type]
         name="Server",
@@ -101,18 +108,18 @@ class ConnectionSettings(PropertyGroup):
         update=_keep_address_only,
     )
     credentials: EnumProperty(  # type: ignore[valid-type]
-        name="Sign In With", description="Where the keys come from", items=CREDENTIALS, update=_note_change
+        name="Sign In With", description="Where the keys come from", items=CREDENTIALS, update=_use_another
     )
     profile: StringProperty(  # type: ignore[valid-type]
         name="Profile",
         description='The profile in the AWS configuration, as "aws configure list-profiles" shows it',
-        update=_note_change,
+        update=_use_another,
     )
     credentials_file: StringProperty(  # type: ignore[valid-type]
         name="Keys File",
         description="A JSON file with the keys; it stays where it is, and only its path is saved",
         subtype="FILE_PATH",
-        update=_note_change,
+        update=_use_another,
     )
     encryption: BoolProperty(  # type: ignore[valid-type]
         name="Encrypt at Rest",
@@ -149,27 +156,27 @@ class ConnectionSettings(PropertyGroup):
         name="Folder",
         description="The folder on this computer that is kept the same as the storage",
         subtype="DIR_PATH",
-        update=_note_change,
+        update=_use_another,
     )
     direction: EnumProperty(  # type: ignore[valid-type]
-        name="Direction", description="Which side may be changed", items=DIRECTIONS, update=_note_change
+        name="Direction", description="Which side may be changed", items=DIRECTIONS, update=_use_another
     )
     delete_files: BoolProperty(  # type: ignore[valid-type]
         name="Sync Deletions",
         description="A file that was deleted on one side is deleted on the other; it stays in the trash or among the "
         "versions",
-        update=_note_change,
+        update=_use_another,
     )
     include: StringProperty(  # type: ignore[valid-type]
         name="Include",
         description="Which files take part, such as *.blend textures/*; separated by spaces or commas",
         default=MODELS,
-        update=_note_change,
+        update=_use_another,
     )
     exclude: StringProperty(  # type: ignore[valid-type]
         name="Exclude",
         description="Which files do not take part, such as wip/*; separated by spaces or commas",
-        update=_note_change,
+        update=_use_another,
     )
 
 

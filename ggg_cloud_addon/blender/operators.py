@@ -1,5 +1,6 @@
 """What artists and scripts can do: ``bpy.ops.ggg_cloud.*``."""
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from bpy.types import Context, Event, Operator
 
 from ..worker.client import JobError
 from .connections import preferences_of, storage_config, sync_settings
-from .job import Returned, Steps, WorkerOperator, log_folder, runs, show, worker
+from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, worker
 from .properties import FORMATS, SOURCES, fill_list, state_of
 from .scene import LINKED_FOLDER, SceneError
 from .scene.export import export_steps, selected_objects
@@ -176,12 +177,13 @@ class GGG_CLOUD_OT_refresh(WorkerOperator):
 
     def steps(self, context: Context) -> Steps:
         """Ask for the listing, and fill the sidebar's list."""
+        storage = view.storage
         job = worker().submit("list", storage_config(context), folder=sync_settings(context))
         yield job
-        view.rows = [*map(Row._make, job.wait()["rows"])]
-        view.is_listed = True
-        fill_list(state_of(context))
-        return f"Listed {counted(len(view.rows), 'component')}"
+        rows = job.wait()["rows"]
+        if view.storage == storage:
+            show_rows(context, rows)
+        return f"Listed {counted(len(rows), 'component')}"
 
 
 class GGG_CLOUD_OT_delete(WorkerOperator):
@@ -209,13 +211,15 @@ class GGG_CLOUD_OT_delete(WorkerOperator):
         """Delete it, and take it out of the list."""
         if not self.component_id:
             raise SceneError("No component is chosen; choose one in the list.")
+        storage = view.storage
         job = worker().submit("delete", storage_config(context), component_ids=[self.component_id])
         yield job
         for component_id, error in job.wait():
             if error:
                 raise JobError(error)
-            view.drop({component_id})
-        fill_list(state_of(context))
+            if view.storage == storage:
+                view.drop({component_id})
+                fill_list(state_of(context))
         return f'Deleted "{self.component_id}"'
 
 
@@ -229,11 +233,8 @@ class GGG_CLOUD_OT_versions(WorkerOperator):
 
     def steps(self, context: Context) -> Steps:
         """Ask for its history."""
-        job = worker().submit("versions", storage_config(context), component_id=self.component_id)
-        yield job
-        view.versions = [Version(*row) for row in job.wait()]
-        view.versions_of = self.component_id
-        return f'"{self.component_id}" has {counted(len(view.versions), "version")}'
+        number = yield from _list_versions(storage_config(context), self.component_id)
+        return f'"{self.component_id}" has {counted(number, "version")}'
 
 
 class GGG_CLOUD_OT_restore(WorkerOperator):
@@ -247,14 +248,13 @@ class GGG_CLOUD_OT_restore(WorkerOperator):
 
     def steps(self, context: Context) -> Steps:
         """Restore it, and show the new history."""
-        config = storage_config(context)
+        config, storage = storage_config(context), view.storage
         job = worker().submit("restore", config, component_id=self.component_id, version_id=self.version_id)
         yield job
-        show_component(context, job.wait())
-        history = worker().submit("versions", config, component_id=self.component_id)
-        yield history
-        view.versions = [Version(*row) for row in history.wait()]
-        view.versions_of = self.component_id
+        info = job.wait()
+        if view.storage == storage:
+            show_component(context, info)
+            yield from _list_versions(config, self.component_id)
         return f'Restored "{self.component_id}"'
 
 
@@ -329,11 +329,31 @@ def _ask(operator: Operator, context: Context) -> Returned:
 
 def _upload(context: Context, path: Path, component_id: str) -> Steps:
     """Upload a file and show it in the list."""
+    storage = view.storage
     job = worker().submit("upload", storage_config(context), path=str(path), component_id=component_id)
     yield job
     info = job.wait()
-    show_component(context, info)
+    if view.storage == storage:
+        show_component(context, info)
     return f'Pushed "{info["component_id"]}" ({shown_size(info["size"])})'
+
+
+def _list_versions(config: dict[str, Any], component_id: str) -> Generator[Step, None, int]:
+    """Show the versions of a component; how many there are."""
+    storage = view.storage
+    job = worker().submit("versions", config, component_id=component_id)
+    yield job
+    versions = [Version(*row) for row in job.wait()]
+    if view.storage == storage:
+        view.versions_of, view.versions = component_id, versions
+    return len(versions)
+
+
+def show_rows(context: Context, rows: list[Any]) -> None:
+    """Fill the sidebar's list with what a listing found."""
+    view.rows = [*map(Row._make, rows)]
+    view.is_listed = True
+    fill_list(state_of(context))
 
 
 def show_component(context: Context, info: dict[str, Any]) -> None:

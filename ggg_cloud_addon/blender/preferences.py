@@ -11,11 +11,10 @@ from .connections import PROVIDERS, ConnectionSettings, active_connection, confi
 from .credentials import remove_own_file
 from .job import Returned
 from .online import is_forced_offline, why_offline
-from .properties import fill_list, state_of
+from .properties import forget_storage
 from .scene import SceneError
 from .text import draw_text
 from .user_files import ADDON
-from .view import view
 
 ICONS: dict[str, Any] = {provider: icon for provider, _, _, icon, _ in PROVIDERS}
 MARKS: dict[bool | None, Any] = {True: "CHECKMARK", None: "INFO", False: "ERROR"}
@@ -111,8 +110,7 @@ class GGG_CLOUD_OT_connection_remove(Operator):
 
 def _forget_storage(preferences: "GGGCloudPreferences", context: Context) -> None:
     """What the sidebar shows is of another storage."""
-    view.forget_storage()
-    fill_list(state_of(context))
+    forget_storage(context)
 
 
 class GGGCloudPreferences(AddonPreferences):

@@ -84,6 +84,12 @@ def fill_list(state: GGGCloudState, chosen: str = "") -> None:
     state.active_index = names.index(chosen) if chosen in names else 0
 
 
+def forget_storage(context: Context) -> None:
+    """Another storage, or another folder in sync with it, is used from now on."""
+    view.forget_storage()
+    fill_list(state_of(context))
+
+
 def _fill(item: GGGCloudComponent, row: Row) -> None:
     item.name = row.component_id
     item.size = shown_size(row.size, short=True)

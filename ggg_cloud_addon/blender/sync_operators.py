@@ -10,10 +10,10 @@ from bpy.types import Context
 from ..worker.client import JobError
 from .connections import storage_config, sync_settings
 from .job import Steps, WorkerOperator, worker
-from .properties import fill_list, state_of
+from .operators import show_rows
 from .scene import SceneError
 from .shown import counted
-from .view import Row, view
+from .view import view
 
 CHOICES = (
     ("local", "Keep Mine", "The file here replaces the one in the storage, which stays in the history or the trash"),
@@ -38,18 +38,21 @@ class _SyncOperator(WorkerOperator):
         confirmed = None
         if self._in_window:
             confirmed = view.outcome["deletes"] if deletes and view.outcome else []
-        view.outcome = None
+        view.outcome, storage = None, view.storage
         job = worker().submit(
             "sync", config, sync=settings, confirmed=confirmed, choices=dict(choices or {}), dry_run=dry_run
         )
         yield job
-        outcome = view.outcome = job.wait()
+        outcome = job.wait()
+        if view.storage != storage:  # of another folder than the sidebar shows: nobody shall agree to its deletes
+            return _told(outcome, shown=False)
+        view.outcome = outcome
         if self._in_window:
             listing = worker().submit("list", config, folder=settings)
             yield listing
-            view.rows = [*map(Row._make, listing.wait()["rows"])]
-            view.is_listed = True
-            fill_list(state_of(context))
+            rows = listing.wait()["rows"]
+            if view.storage == storage:
+                show_rows(context, rows)
         return _told(outcome, shown=self._in_window)
 
 

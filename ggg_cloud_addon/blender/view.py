@@ -61,6 +61,8 @@ class Message:
 class View:
     """All of it; there is one."""
 
+    storage: int = 0
+    """Another number with each other storage: what a job brings of a former one is not shown."""
     rows: list[Row] = field(default_factory=list)
     """In the order of their IDs."""
     matching: int = 0
@@ -83,7 +85,8 @@ class View:
         return self.messages[0].text if self.messages else ""
 
     def forget_storage(self) -> None:
-        """Another storage is used from now on."""
+        """Another storage, or another folder in sync with it, is used from now on."""
+        self.storage += 1
         self.rows, self.is_listed = [], False
         self.versions_of, self.versions = "", []
         self.outcome = None

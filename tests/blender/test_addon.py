@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -348,6 +349,42 @@ def test_the_list_finds_what_is_searched_and_shows_how_it_stands(addon: Any, sto
     assert state.components.keys() == ["robot/left arm.blend", "robot/right arm.fbx"]
     state.search, state.only_differences = "", True
     assert state.components.keys() == ["here.blend", "leg.blend", "there.stl"]
+
+
+def test_what_is_shown_and_agreed_to_is_of_the_storage_and_the_folder_in_use(addon: Any, store: Path) -> None:
+    add_objects()
+    connection, state = addon.connections[0], bpy.context.window_manager.ggg_cloud
+    operators, view = bpy.ops.ggg_cloud, sys.modules[f"{ADDON}.blender.view"].view
+    others = {"root": store.with_name("other"), "sync_folder": store.with_name("folder"), "exclude": "wip/*"}
+    for name, value in others.items():
+        operators.export_upload(component_id="ground.blend")
+        operators.versions(component_id="ground.blend")
+        view.outcome = {"state": "confirm", "deletes": ["ground.blend"]}
+        assert view.rows
+        assert view.versions_of
+        setattr(connection, name, str(value))
+        assert (view.rows, view.versions_of, view.outcome, list(state.components)) == ([], "", None, [])
+
+
+def test_what_a_job_brings_of_a_storage_that_is_no_more_used_is_not_shown(addon: Any, store: Path) -> None:
+    add_objects()
+    connection, state = addon.connections[0], bpy.context.window_manager.ggg_cloud
+    bpy.ops.ggg_cloud.export_upload(component_id="ground.blend")
+    operators, sync = (sys.modules[f"{ADDON}.blender.{name}"] for name in ("operators", "sync_operators"))
+    connection.sync_folder = str(store.with_name("folder"))
+    given = {"component_id": "ground.blend", "dry_run": True, "deletes": False, "_in_window": True}
+    for kind in (operators.GGG_CLOUD_OT_refresh, operators.GGG_CLOUD_OT_versions, sync.GGG_CLOUD_OT_sync):
+        begun = SimpleNamespace(**given)
+        begun._synced = lambda *args, begun=begun, **options: sync._SyncOperator._synced(begun, *args, **options)
+        steps = kind.steps(begun, bpy.context)
+        next(steps).join()
+        connection.root += "2"
+        with pytest.raises(StopIteration):
+            next(steps)
+        assert not state.components
+        assert json.loads(state.last_sync) is None
+        assert not operators.view.versions_of
+        connection.root = connection.root[:-1]
 
 
 def test_preferences_say_where_and_an_own_folder_serves_without(addon: Any, tmp_path: Path) -> None:

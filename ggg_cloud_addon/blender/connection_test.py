@@ -27,7 +27,8 @@ MISSING = "missing"
 
 _found: dict[str, list[Finding]] = {}
 """By the settings that were tested."""
-_under_way: set[str] = set()
+_under_way: dict[str, int] = {}
+"""The number of the job that tests them."""
 
 
 class GGG_CLOUD_OT_test_connection(WorkerOperator):
@@ -47,14 +48,15 @@ class GGG_CLOUD_OT_test_connection(WorkerOperator):
         # A pop-up would cover what the page says, and its button.
         self._pops_up = context.area is None or context.area.type != "PREFERENCES"
         _found.pop(tested, None)
-        _under_way.add(tested)
+        assert self._run is not None
+        _under_way[tested] = self._run.number
         try:
             job = worker().submit("check", config, create=self.create, keep_versions=False)
             _redraw_pages(context)
             yield job
             _found[tested] = [Finding(**each) for each in job.wait()]
         finally:
-            _under_way.discard(tested)
+            _under_way.pop(tested, None)
             _redraw_pages(context)
         failed = [each.sentence for each in _found[tested] if each.ok is False]
         if failed:
@@ -70,12 +72,12 @@ def findings_of(connection: ConnectionSettings) -> list[Finding] | None:
         return None
 
 
-def is_under_test(connection: ConnectionSettings) -> bool:
-    """Whether a test of these very settings is under way."""
+def test_under_way(connection: ConnectionSettings) -> int | None:
+    """The number of the job that tests these very settings, while one does."""
     try:
-        return _key(config_of(connection)) in _under_way
+        return _under_way.get(_key(config_of(connection)))
     except SceneError:
-        return False
+        return None
 
 
 def forget_findings() -> None:

@@ -203,14 +203,13 @@ class WorkerOperator(Operator):
 
     def execute(self, context: Context) -> Returned:
         """Begin; from a script also end."""
-        run = Run(self.bl_label, self.steps(context))
+        run = self._run = Run(self.bl_label, self.steps(context))
         returned = self._advance(context, run)
         if self._in_window and not returned:
             manager = context.window_manager
             assert manager is not None
             self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
             manager.modal_handler_add(self)
-            self._run = run
             _runs.append(run)
             run.look()
             show(context)

@@ -6,7 +6,7 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, StringProperty
 from bpy.types import AddonPreferences, Context, Event, Operator, UILayout, UIList
 
-from .connection_test import MISSING, findings_of, forget_findings, is_under_test
+from .connection_test import MISSING, findings_of, forget_findings, test_under_way
 from .connections import PROVIDERS, ConnectionSettings, active_connection, config_of, preferences_of
 from .credentials import remove_own_file
 from .job import Returned
@@ -225,9 +225,9 @@ def _draw_test(layout: UILayout, context: Context, connection: ConnectionSetting
         return
     row = layout.row()
     row.scale_y = 1.3
-    if is_under_test(connection):
+    if number := test_under_way(connection):
         row.label(text="Testing the connection...", icon="TIME")
-        row.operator("ggg_cloud.cancel", text="Cancel", icon="CANCEL")
+        row.operator("ggg_cloud.cancel", text="Cancel", icon="CANCEL").number = number
         return
     row.enabled = not refusal
     row.operator("ggg_cloud.test_connection", icon="CHECKMARK")

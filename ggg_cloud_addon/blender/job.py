@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import bpy
-from bpy.types import Context, Event, Operator
+from bpy.types import Context, Event, Operator, Timer
 
-from ..worker.client import Job, JobError, WorkerClient
+from ..worker.client import CANCELLED, Job, JobError, WorkerClient
 from .scene import SceneError
 from .shown import shown_seconds, shown_size
 from .user_files import user_folder
@@ -23,8 +23,6 @@ SILENT_SECONDS = 5
 
 Returned = set[Literal["RUNNING_MODAL", "CANCELLED", "FINISHED", "PASS_THROUGH", "INTERFACE"]]
 """What Blender wants back from an operator."""
-
-CANCELLED = "It was cancelled; nothing was changed."
 
 
 class Step(Protocol):
@@ -60,6 +58,8 @@ class Run:
         self.factor = 0.0
         """The share of the bytes that moved, 0 to 1."""
         self.cancelled = False
+        self.timer: Timer | None = None
+        """In a window: by which it goes on."""
         self._steps = steps
         self._step: Step | None = None
         self._done = 0
@@ -152,9 +152,9 @@ def worker() -> WorkerClient:
 def stop_worker() -> None:
     """End the worker if there is one, and what is under way."""
     while _runs:
-        run = _runs.pop()
+        run = _runs[-1]
         run.cancel()
-        run.close()
+        _forget(bpy.context, run)
     while _clients:
         _clients.pop().stop()
 
@@ -208,7 +208,7 @@ class WorkerOperator(Operator):
         if self._in_window and not returned:
             manager = context.window_manager
             assert manager is not None
-            self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
+            run.timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
             manager.modal_handler_add(self)
             _runs.append(run)
             run.look()
@@ -228,10 +228,10 @@ class WorkerOperator(Operator):
         try:
             returned = None if run.waits else self._advance(context, run)
         except BaseException:  # a fault of ours must not leave it busy for ever
-            self._leave(context, run)
+            _forget(context, run)
             raise
         if returned:
-            self._leave(context, run)
+            _forget(context, run)
             return returned
         if run.look():
             show(context)
@@ -243,7 +243,7 @@ class WorkerOperator(Operator):
         if run is None:
             return
         run.cancel()
-        self._leave(context, run)
+        _forget(context, run)
         self._end(context, f"{self.bl_label} was cancelled, as another file was opened or the window closed.")
 
     def _advance(self, context: Context, run: Run) -> Returned | None:
@@ -256,14 +256,6 @@ class WorkerOperator(Operator):
             self._end(context, str(error), failed=not run.cancelled)
             return {"CANCELLED"}
         return None
-
-    def _leave(self, context: Context, run: Run) -> None:
-        assert context.window_manager is not None
-        context.window_manager.event_timer_remove(self._timer)
-        run.close()
-        if run in _runs:  # stop_worker() may have been before
-            _runs.remove(run)
-        show(context)
 
     def _end(self, context: Context, message: str, *, failed: bool = False) -> Returned:
         if self._scratch is not None:
@@ -278,6 +270,18 @@ class WorkerOperator(Operator):
         else:
             self.report({"WARNING"}, message)
         return {"FINISHED"}
+
+
+def _forget(context: Context, run: Run) -> None:
+    """Take a job that is over, well or not, out of the window."""
+    assert context.window_manager is not None
+    if run.timer is not None:
+        context.window_manager.event_timer_remove(run.timer)
+        run.timer = None
+    run.close()
+    if run in _runs:  # stop_worker() may have been before
+        _runs.remove(run)
+    show(context)
 
 
 def show(context: Context) -> None:

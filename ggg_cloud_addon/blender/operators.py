@@ -141,7 +141,8 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
     def draw(self, context: Context) -> None:
         """Draw what is asked."""
         column = asking(self)
-        column.prop_search(self, "component_id", state_of(context), "components")
+        # The list may not be there yet, or not whole: what is typed counts too.
+        column.prop_search(self, "component_id", state_of(context), "components", results_are_suggestions=True)
         column.prop(self, "link")
 
     def steps(self, context: Context) -> Steps:
@@ -358,8 +359,8 @@ def show_rows(context: Context, rows: list[Any]) -> None:
 
 def show_component(context: Context, info: dict[str, Any]) -> None:
     """Put a component into the sidebar's list, in its place, and choose it."""
-    known = view.row(info["component_id"])
-    view.put(Row(info["component_id"], info["size"], info["modified"], known.status if known else ""))
+    # How it now stands to the synced folder, the next listing tells.
+    view.put(Row(info["component_id"], info["size"], info["modified"]))
     fill_list(state_of(context), chosen=info["component_id"])
 
 

@@ -91,10 +91,6 @@ class View:
         self.versions_of, self.versions = "", []
         self.outcome = None
 
-    def row(self, component_id: str) -> Row | None:
-        """The component of this ID."""
-        return next((each for each in self.rows if each.component_id == component_id), None)
-
     def put(self, row: Row) -> None:
         """Add a component, or bring it up to date."""
         self.drop({row.component_id})
@@ -102,7 +98,9 @@ class View:
         self.rows.insert(index, row)
 
     def drop(self, component_ids: set[str]) -> None:
-        """Take components out."""
+        """Take components out, and what was known of their versions."""
+        if self.versions_of in component_ids:
+            self.versions_of, self.versions = "", []
         self.rows = [each for each in self.rows if each.component_id not in component_ids]
 
     def search(self, text: str, *, only_differences: bool) -> list[Row]:

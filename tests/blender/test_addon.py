@@ -288,6 +288,8 @@ def test_an_older_version_is_restored_and_a_component_deleted(addon: Any, store:
     assert (store / "notes.blend").read_bytes() == b"first"
     assert state.components["notes.blend"].size == "5 B"
     assert [each.size for each in view.versions] == [5, 10, 5]
+    bpy.ops.ggg_cloud.push(filepath=str(file))
+    assert not view.versions_of, "there is one more by now"
     bpy.ops.ggg_cloud.delete(component_id="notes.blend")
     assert not (store / "notes.blend").exists()
     assert not state.components
@@ -385,6 +387,36 @@ def test_what_a_job_brings_of_a_storage_that_is_no_more_used_is_not_shown(addon:
         assert json.loads(state.last_sync) is None
         assert not operators.view.versions_of
         connection.root = connection.root[:-1]
+
+
+def test_a_push_does_not_leave_the_component_shown_as_the_same_in_the_folder(addon: Any, store: Path) -> None:
+    add_objects()
+    addon.connections[0].sync_folder = str(store.with_name("folder"))
+    bpy.ops.ggg_cloud.export_upload(component_id="ground.blend")
+    bpy.ops.ggg_cloud.sync()
+    bpy.ops.ggg_cloud.refresh()
+    (shown,) = bpy.context.window_manager.ggg_cloud.components
+    assert shown.status == "same"
+    bpy.ops.ggg_cloud.export_upload(component_id="ground.blend", source="SCENE")
+    (shown,) = bpy.context.window_manager.ggg_cloud.components
+    assert shown.status == ""
+
+
+def test_an_add_on_that_is_disabled_leaves_no_job_and_no_timer(addon: Any) -> None:
+    job, closed = sys.modules[f"{ADDON}.blender.job"], []
+
+    def steps() -> Iterator[Any]:
+        try:
+            yield None
+        finally:
+            closed.append(True)
+
+    run, manager = job.Run("Sync", steps()), bpy.context.window_manager
+    run.advance()
+    run.timer = manager.event_timer_add(0.1, window=manager.windows[0])
+    job._runs.append(run)
+    job.stop_worker()
+    assert (job.runs(), run.timer, closed) == ((), None, [True])
 
 
 def test_preferences_say_where_and_an_own_folder_serves_without(addon: Any, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from .cloud_storage import StorageSynchronizer, SyncResult
-from .cloud_storage.sync.events import Began, Ended, Looked, Moved, Planned, SyncEvent
+from .cloud_storage.sync.events import Looked, Planned, SyncEvent, Totals
 from .cloud_storage.sync.plan import SILENT, WAITING, Action
 
 FAILED = 1
@@ -36,38 +36,26 @@ class _Screen:
 
     def __init__(self) -> None:
         self._bar = self._new_bar(desc="Looking", unit=" files")
-        self._moved: dict[Action, int] = {}
-        """Bytes, of the actions that run."""
-        self._left = 0
+        self._totals = Totals()
 
     def show(self, event: SyncEvent) -> None:
         """Bring the bar up to date."""
+        totals = self._totals
+        totals.add(event)
         if isinstance(event, Looked):
             self._bar.update(event.entries - self._bar.n)
-        elif isinstance(event, Planned):
+            return
+        if isinstance(event, Planned):
             self._bar.close()
-            actions = [each for each in event.plan if each.kind not in WAITING]
-            self._left = len(actions)
-            self._bar = self._new_bar(total=sum(each.size for each in actions), unit="B", unit_scale=True)
-        elif isinstance(event, Began):
-            self._moved[event.action] = 0
-        elif isinstance(event, Moved):
-            self._move(event.action, event.done)
-        elif isinstance(event, Ended):
-            self._move(event.action, event.action.size)
-            del self._moved[event.action]
-            self._left -= 1
-            self._bar.set_postfix_str(f"{self._left:,} left", refresh=False)
+            self._bar = self._new_bar(total=totals.total, unit="B", unit_scale=True)
+        name = totals.path.rpartition("/")[2]
+        self._bar.set_description(name if len(name) <= NAME_WIDTH else f"...{name[3 - NAME_WIDTH :]}", refresh=False)
+        self._bar.set_postfix_str(f"{totals.actions - totals.ended:,} left", refresh=False)
+        self._bar.update(totals.done - self._bar.n)
 
     def close(self) -> None:
         """Take the bar off the screen."""
         self._bar.close()
-
-    def _move(self, action: Action, done: int) -> None:
-        name = next(iter(self._moved)).path.rpartition("/")[2]
-        self._bar.set_description(name if len(name) <= NAME_WIDTH else f"...{name[3 - NAME_WIDTH :]}", refresh=False)
-        self._bar.update(done - self._moved[action])
-        self._moved[action] = done
 
     @staticmethod
     def _new_bar(**options: Any) -> "tqdm[Any]":

@@ -79,3 +79,9 @@ def fold(key: str) -> str:
     Two keys with one folded form are twins: they cannot both be files in one folder there.
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", key).casefold())
+
+
+def with_folders(path: str) -> list[str]:
+    """The path, and each folder that it lies in."""
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]

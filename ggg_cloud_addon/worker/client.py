@@ -22,8 +22,9 @@ CANCEL_SECONDS = 0.7
 """So long a job may take to end by itself when it is cancelled; on a network that stalls none does."""
 KILL_SECONDS = 0.2
 """So long a killed process is waited for."""
-AGAIN = ("check", "download", "list", "sync", "upload", "versions")
-"""What may be done again from its beginning, whether or not it was done before."""
+AGAIN = ("check", "download", "list", "sync", "versions")
+"""What may be done again from its beginning, whether or not it was done before. An upload may not: it would replace
+what somebody else pushed in between."""
 CANCELLED = "It was cancelled; what was under way is done whole or not at all."
 BREATH_SECONDS = 0.0005
 """The pause after each part of a long answer, in which Blender's main thread goes on."""

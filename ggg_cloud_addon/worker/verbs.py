@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from ..cloud_storage import CloudStorageManager, ComponentInfo, StorageSynchronizer, SyncConfig, SyncResult
 from ..cloud_storage.check import check_storage
 from ..cloud_storage.sync import compare
-from ..cloud_storage.sync.events import Began, Ended, Looked, Moved, Planned, SyncEvent
-from ..cloud_storage.sync.plan import DELETES, SILENT, WAITING, Action
+from ..cloud_storage.sync.events import Looked, SyncEvent, Totals
+from ..cloud_storage.sync.plan import DELETES, SILENT, Action
 
 Plain = Any
 """What JSON can hold."""
@@ -92,7 +92,14 @@ def _sync(
     def approve(result: SyncResult) -> bool:
         return confirmed is None or set(_deletes(result)) <= set(confirmed)
 
-    result = StorageSynchronizer(manager, config).synchronize(on_event=_SyncTeller(tell), approve=approve)
+    totals = Totals()
+
+    def on_event(event: SyncEvent) -> None:
+        totals.add(event)
+        seen = event.entries if isinstance(event, Looked) else totals.ended
+        tell(totals.done, totals.total, totals.path, seen, totals.actions)
+
+    result = StorageSynchronizer(manager, config).synchronize(on_event=on_event, approve=approve)
     state = "planned" if dry_run else "confirm" if result.dry_run else "done"
     return {
         "state": state,
@@ -132,39 +139,6 @@ class _Seen:
     def __call__(self, count: int) -> None:
         self._count += count
         self._tell(0, 0, items_done=self._count)
-
-
-class _SyncTeller:
-    """Sums up what a sync tells: bytes, files, and the file that began first of those under way."""
-
-    def __init__(self, tell: Teller) -> None:
-        self._tell = tell
-        self._moved: dict[Action, int] = {}
-        """Bytes, of the actions under way."""
-        self._done = self._total = self._ended = self._actions = 0
-
-    def __call__(self, event: SyncEvent) -> None:
-        if isinstance(event, Looked):
-            self._tell(0, 0, items_done=event.entries)
-            return
-        if isinstance(event, Planned):
-            actions = [each for each in event.plan if each.kind not in (*WAITING, *SILENT)]
-            self._actions = len(actions)
-            self._total = sum(each.size for each in actions)
-        elif isinstance(event, Began):
-            self._moved[event.action] = 0
-        elif isinstance(event, Moved):
-            self._move(event.action, event.done)
-        elif isinstance(event, Ended):
-            self._move(event.action, event.action.size)
-            del self._moved[event.action]
-            self._ended += event.action.kind not in SILENT
-        text = next((each.path for each in self._moved), "")
-        self._tell(self._done, self._total, text, self._ended, self._actions)
-
-    def _move(self, action: Action, done: int) -> None:
-        self._done += done - self._moved[action]
-        self._moved[action] = done
 
 
 def _deletes(result: SyncResult) -> list[str]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..names import fold
 
 DIRECTIONS = ("both", "upload", "download")
 CHOICES = ("keep_both", "local", "remote")
@@ -67,8 +68,8 @@ class SyncConfig:
                 raise ConfigError(f'{name} has to be a list, such as ["*.blend"].')
 
     def takes(self, path: str) -> bool:
-        """Whether this path takes part."""
-        folded = path.casefold()
+        """Whether this path takes part; neither case nor Unicode form matter."""
+        folded = path.casefold() if path.isascii() else fold(path)
         return bool(self._taken.match(folded)) and not self._left_out.match(folded)
 
     @cached_property
@@ -82,4 +83,4 @@ class SyncConfig:
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
     """One expression for all, as it is tried on every path; of no pattern, one that fits nothing."""
-    return re.compile("|".join(translate(each.casefold()) for each in patterns) or "(?!)")
+    return re.compile("|".join(translate(fold(each)) for each in patterns) or "(?!)")

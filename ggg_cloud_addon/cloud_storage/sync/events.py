@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import StorageError
-from .plan import Action
+from .plan import SILENT, WAITING, Action
 
 
 @dataclass(frozen=True)
@@ -50,3 +50,39 @@ class Ended:
 SyncEvent = Looked | Planned | Began | Moved | Ended
 OnEvent = Callable[[SyncEvent], object]
 """Raise CancelledError in it to stop the sync."""
+
+
+class Totals:
+    """Adds up what a sync tells: bytes and actions of those that do something."""
+
+    def __init__(self) -> None:
+        """Nothing is told yet."""
+        self.done = self.total = 0
+        """Bytes."""
+        self.ended = self.actions = 0
+        self._moved: dict[Action, int] = {}
+        """Bytes, of the actions under way."""
+
+    @property
+    def path(self) -> str:
+        """Of the action that began first of those under way; empty if none is."""
+        return next((each.path for each in self._moved), "")
+
+    def add(self, event: SyncEvent) -> None:
+        """Take what was told into account."""
+        if isinstance(event, Planned):
+            actions = [each for each in event.plan if each.kind not in (*WAITING, *SILENT)]
+            self.actions = len(actions)
+            self.total = sum(each.size for each in actions)
+        elif isinstance(event, Began):
+            self._moved[event.action] = 0
+        elif isinstance(event, Moved):
+            self._move(event.action, event.done)
+        elif isinstance(event, Ended):
+            self._move(event.action, event.action.size)
+            del self._moved[event.action]
+            self.ended += event.action.kind not in SILENT
+
+    def _move(self, action: Action, done: int) -> None:
+        self.done += done - self._moved[action]
+        self._moved[action] = done

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from ..errors import InvalidIdError
-from ..names import check_component_id, fold
+from ..names import check_component_id, fold, with_folders
 from .config import MIN_DELETES, SyncConfig
 from .scan import Base, BaseFile, Local, LocalFile, Remote, RemoteFile
 
@@ -176,13 +176,13 @@ def _without_clashes(actions: list[Action], local: Local, remote: Remote) -> lis
     families: defaultdict[str, set[tuple[str, bool]]] = defaultdict(set)
     for path in local.keys() | remote.keys():
         if path not in deleted:
-            for name in _with_folders(path):
+            for name in with_folders(path):
                 families[fold(name)].add((name, name == path))
 
     def checked(action: Action) -> Action:
         if action.path not in placed:
             return action
-        for name in _with_folders(action.path):
+        for name in with_folders(action.path):
             for other, is_file in sorted(families[fold(name)]):
                 if other != name:
                     why = f'on Windows and macOS its path is the same as "{other}"; rename one'
@@ -193,9 +193,3 @@ def _without_clashes(actions: list[Action], local: Local, remote: Remote) -> lis
         return action
 
     return [checked(action) for action in actions]
-
-
-def _with_folders(path: str) -> list[str]:
-    """The path, and each folder that it lies in."""
-    parts = path.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import LocalFileError, ObjectNotFoundError, PreconditionFailedError
 from ..files import hash_file, is_link, is_part, translated
-from ..names import RESERVED_FOLDERS, STORE_FOLDER, SYSTEM_FOLDERS
+from ..names import RESERVED_FOLDERS, STORE_FOLDER, SYSTEM_FOLDERS, with_folders
 from ..providers.base import Provider, list_all
 from .config import SyncConfig
 
@@ -22,7 +22,7 @@ TICK_NS = 50_000_000
 COARSE_TICK_NS = 2_000_000_000
 """The same where the file system keeps whole seconds; FAT keeps every other one."""
 ENTRIES = 1000
-"""So many files and objects are seen between two calls of ``seen``."""
+"""So many files and objects are seen between two calls of ``seen``, and are compared at a time."""
 
 Seen = Callable[[int], None]
 """Called with the number of entries seen since the last call; what it raises (to cancel) ends the scan."""
@@ -109,6 +109,7 @@ def scan_local(config: SyncConfig, base: Base, remote: Remote, seen: Seen) -> Lo
     root = Path(config.local_dir)
     found: Local = {}
     strange: dict[str, os.stat_result] = {}
+    synced: set[str] = set()
     with translated(root):
         if not root.exists():  # a dry run made before the first run
             return found
@@ -116,7 +117,8 @@ def scan_local(config: SyncConfig, base: Base, remote: Remote, seen: Seen) -> Lo
             if number % ENTRIES == 0:
                 seen(ENTRIES)
             if stat is None:
-                if any(f"{known}/".startswith(f"{path}/") for known in base):
+                synced = synced or {name for known in base for name in with_folders(known)}
+                if path in synced:
                     raise LocalFileError(
                         f'"{path}" was synced and is a link now, which a sync does not follow; put it back.'
                     )
@@ -209,12 +211,14 @@ class Comparer:
             news_there = known is None or there.etag != known.etag
             if news_here and news_there and here.fingerprint.size == there.size:
                 unsure.append(path)
-        here_too = self._pool.map(self._local_sha256, unsure)
-        there_too = self._pool.map(self._remote_sha256, unsure, [remote[path].etag for path in unsure])
-        for path, mine, theirs in zip(unsure, here_too, there_too, strict=True):
-            on_file()
-            local[path] = replace(local[path], sha256=mine)
-            remote[path] = replace(remote[path], sha256=theirs)
+        for begin in range(0, len(unsure), ENTRIES):  # not all at once: a first sync may have 100,000
+            some = unsure[begin : begin + ENTRIES]
+            here_too = self._pool.map(self._local_sha256, some)
+            there_too = self._pool.map(self._remote_sha256, some, [remote[path].etag for path in some])
+            for path, mine, theirs in zip(some, here_too, there_too, strict=True):
+                on_file()
+                local[path] = replace(local[path], sha256=mine)
+                remote[path] = replace(remote[path], sha256=theirs)
 
     def arriving(self, paths: set[str], local: Local, remote: Remote) -> frozenset[str]:
         """The SHA-256 of what is new on either side: to tell a rename from a delete."""

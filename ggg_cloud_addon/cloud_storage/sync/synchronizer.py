@@ -76,8 +76,7 @@ class StorageSynchronizer:
         """
         say = progress_callback or (lambda message: None)
         tell = on_event or (lambda event: None)
-        self._get_ready()
-        location, identity = self._provider.location, self._provider.identity
+        location, identity = self._provider.location, self._get_ready()
         with (
             open_state(self._root, f"{identity} {self._prefix}", location, read_only=self._config.dry_run) as state,
             ThreadPoolExecutor(self._jobs) as pool,
@@ -87,7 +86,9 @@ class StorageSynchronizer:
             ending.callback(pool.shutdown, wait=False, cancel_futures=True)
             say(f"Looking at {self._root} and {location}")
             known = state.load()
-            missing = () if known else self._provider.capabilities.missing_promises(location)
+            # To ask a store what it can do may take a write, and a dry run makes none.
+            ask = not known and not self._config.dry_run
+            missing = self._provider.capabilities.missing_promises(location) if ask else ()
             for sentence in missing:
                 say(sentence)
             base = {path: file for path, file in known.items() if self._config.takes(path)}
@@ -115,13 +116,13 @@ class StorageSynchronizer:
             runner.run([each for each in plan if each.kind in DELETES])  # their places may be taken by what arrives
             runner.run([each for each in plan if each.kind not in (*DELETES, *WAITING)])
             self._provider.tidy()
-            if result.done:
+            if result.done or result.errors:  # else nothing came into the trash either
                 trash.empty(self._config.trash_days, self._config.trash_size)
         log.info("Synced %s: %s", self._root, result.get_summary_string())
         return result
 
-    def _get_ready(self) -> None:
-        """Refuse what cannot be synced, and make the folder and the store."""
+    def _get_ready(self) -> str:
+        """Refuse what cannot be synced, and make the folder and the store, whose identity this is."""
         root = self._root
         with translated(root):
             if root.exists() and not root.is_dir():
@@ -129,16 +130,18 @@ class StorageSynchronizer:
             if any((folder / STORE_FOLDER).exists() for folder in (root.absolute(), *root.absolute().parents)):
                 raise LocalFileError(f'"{root}" lies in a plain-folder store itself; choose another folder to sync.')
         is_first = last_location(root) != self._provider.location
-        if not self._provider.identity and not is_first:
+        if not self._config.dry_run and is_first:  # later the listing tells as much, and is asked for anyway
+            self._provider.check()
+        identity = self._provider.identity
+        if not identity and not is_first:
             raise StoreUnavailableError(
                 f'The store that "{root}" was synced with is not in the {self._provider.location} any more; connect '
                 f'its drive, or if a new store is to begin there, delete "{root / STATE_FOLDER / DATABASE}".'
             )
         if not self._config.dry_run:
-            if is_first:  # later the listing tells as much, and is asked for anyway
-                self._provider.check()
             with translated(root):
                 root.mkdir(parents=True, exist_ok=True)
+        return identity
 
     def _look(self, base: Base, identity: str, tell: OnEvent) -> tuple[Local, Remote]:
         entries = 0

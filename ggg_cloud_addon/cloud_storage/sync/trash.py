@@ -1,6 +1,8 @@
 """What a sync took out of the folder, or would lose in a store without versions; kept for a while."""
 
+import contextlib
 import logging
+import os
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,13 +29,14 @@ class Trash:
         return self._run / path
 
     def empty(self, days: float, size: int) -> None:
-        """Remove former runs, the oldest first, until what is left is younger than so many days and within so many
-        bytes. What this run put there stays, however large."""
-        runs = sorted((each for each in self._folder.glob("*") if _began(each)), reverse=True)
-        for run in runs:
-            size -= _size(run)
+        """Remove former runs, the oldest first, until what is left of them is younger than so many days and within so
+        many bytes. What this run put there stays, and does not count."""
+        for run in sorted(self._folder.glob("*"), reverse=True):
             began = _began(run)
-            if run != self._run and began and (size < 0 or self._now - began > timedelta(days)):
+            if began is None or run == self._run:
+                continue
+            size -= _size(run)
+            if size < 0 or self._now - began > timedelta(days):
                 log.info("Emptying the trash of %s", run.name)
                 shutil.rmtree(run, ignore_errors=True)  # what cannot be removed now is for the next run
 
@@ -47,5 +50,10 @@ def _began(run: Path) -> datetime | None:
 
 
 def _size(run: Path) -> int:
-    """Bytes."""
-    return sum(each.lstat().st_size for each in run.rglob("*") if not each.is_dir())
+    """Bytes, of what can be looked at; somebody may empty the trash by hand meanwhile."""
+    size = 0
+    for folder, _, names in os.walk(run):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - a Path each takes longer
+    return size

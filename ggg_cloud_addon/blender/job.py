@@ -13,7 +13,7 @@ from bpy.types import Context, Event, Operator, Timer
 
 from ..worker.client import CANCELLED, Job, JobError, WorkerClient
 from .scene import SceneError
-from .shown import shown_seconds, shown_size
+from .shown import counted, shown_seconds, shown_size
 from .user_files import user_folder
 from .view import view
 
@@ -62,7 +62,8 @@ class Run:
         """In a window: by which it goes on."""
         self._steps = steps
         self._step: Step | None = None
-        self._done = 0
+        self._done = (0, 0)
+        """Bytes and files."""
         self._begun = self._moved = 0.0
         """When the step began, and when it last moved a byte."""
 
@@ -89,7 +90,7 @@ class Run:
         if self.cancelled:
             self.cancel()
             raise JobError(CANCELLED)
-        self._done, self._begun = 0, time.monotonic()
+        self._done, self._begun = (0, 0), time.monotonic()
         self._moved = self._begun
 
     def cancel(self) -> None:
@@ -110,8 +111,8 @@ class Run:
         elif not isinstance(job, Job):
             self.lines = ("Converting it, beside Blender",)
         else:
-            if job.done != self._done:
-                self._done, self._moved = job.done, now
+            if (job.done, job.items_done) != self._done:
+                self._done, self._moved = (job.done, job.items_done), now
             name = job.text or job.request.arguments.get("component_id", "")
             how_far = self._how_far(job, now)
             self.lines = tuple(line for line in (name, *how_far) if line)
@@ -121,11 +122,13 @@ class Run:
     def _how_far(self, job: Job, now: float) -> tuple[str, ...]:
         if now - self._moved >= SILENT_SECONDS:
             return (f"Nothing has moved for {now - self._moved:.0f} s",)
-        if not job.total:
-            return ()
-        lines = [f"{shown_size(job.done)} of {shown_size(job.total)}"]
+        if not job.total and not job.items:
+            return (f"{counted(job.items_done, 'file')} looked at",) if job.items_done else ()
+        lines = []
+        if job.total:
+            lines.append(f"{shown_size(job.done)} of {shown_size(job.total)}")
         if job.items:
-            lines[0] += f", {job.items_done:,} of {job.items:,} files"
+            lines.append(f"{job.items_done:,} of {counted(job.items, 'file')}")
         seconds = now - self._begun
         if job.done and seconds >= 1:
             rate = job.done / seconds
@@ -135,6 +138,8 @@ class Run:
 
 _clients: list[WorkerClient] = []
 _runs: list[Run] = []
+_status: list[str | None] = [None]
+"""What the status bar shows of us."""
 
 
 def runs() -> tuple[Run, ...]:
@@ -228,6 +233,7 @@ class WorkerOperator(Operator):
         try:
             returned = None if run.waits else self._advance(context, run)
         except BaseException:  # a fault of ours must not leave it busy for ever
+            view.tell(f"{self.bl_label} failed by a fault of GGG Cloud; Blender's console says which.", failed=True)
             _forget(context, run)
             raise
         if returned:
@@ -293,5 +299,16 @@ def show(context: Context) -> None:
             for region in area.regions:
                 if (area.type, region.type) == ("VIEW_3D", "UI"):
                     region.tag_redraw()
-        text = "    ".join(f"GGG Cloud: {run.label} {run.factor:.0%}" for run in _runs)
-        window.workspace.status_text_set(text or None)
+    _show_status(context, "    ".join(f"GGG Cloud: {run.label} {run.factor:.0%}" for run in _runs) or None)
+
+
+def _show_status(context: Context, text: str | None) -> None:
+    """Show it in the status bar of every workspace, as the user may change over; only if it is new."""
+    if _status == [text]:
+        return
+    _status[:] = [text]
+    assert context.window_manager is not None
+    for window in context.window_manager.windows:
+        for workspace in bpy.data.workspaces:
+            with context.temp_override(window=window, workspace=workspace):  # the call ignores what it is called on
+                workspace.status_text_set(text)

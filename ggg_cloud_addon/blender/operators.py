@@ -9,7 +9,7 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
 from ..worker.client import JobError
-from .connections import preferences_of, storage_config, sync_settings
+from .connections import active_connection, preferences_of, storage_config, sync_settings
 from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, worker
 from .properties import FORMATS, SOURCES, fill_list, state_of
 from .scene import LINKED_FOLDER, SceneError
@@ -203,7 +203,7 @@ class GGG_CLOUD_OT_delete(WorkerOperator):
             self,
             event,
             title="Delete from the storage?",
-            message=f'"{self.component_id}" is gone for everybody who uses this storage.',
+            message=f'"{self.component_id}" is gone for everybody who uses {_named_storage(context)}.',
             confirm_text="Delete",
             icon="WARNING",
         )
@@ -312,6 +312,11 @@ class GGG_CLOUD_OT_open_log(Operator):
             return {"CANCELLED"}
         bpy.ops.wm.path_open(filepath=str(folder / LOG_NAME))
         return {"FINISHED"}
+
+
+def _named_storage(context: Context) -> str:
+    connection = active_connection(context)
+    return f'"{connection.name}"' if connection else "this storage"
 
 
 def asking(operator: Operator) -> Any:

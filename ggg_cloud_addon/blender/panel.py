@@ -9,6 +9,7 @@ from bpy.types import Context, Menu, Panel, UILayout, UIList
 
 from .connections import active_connection, preferences_of
 from .job import Run, runs
+from .preferences import ICONS
 from .properties import state_of
 from .shown import counted, shown_ago, shown_size
 from .text import draw_text
@@ -22,10 +23,11 @@ KIND_ICONS: Mapping[str, Any] = {
     ".glb": "MESH_UVSPHERE",
     ".stl": "MESH_CUBE",
 }
+ONLY_HERE = ("here", "deleted_there")
+"""What the storage does not have."""
 SHOWN_VERSIONS = 8
 WIDE = 400
 """Pixels of the sidebar from which on the list shows the whole ID."""
-PROVIDER_ICONS: Mapping[str, Any] = {"mock": "FILE_FOLDER", "aws": "WORLD", "azure": "WORLD"}
 
 
 class SidebarPanel(Panel):
@@ -48,7 +50,7 @@ class GGG_CLOUD_MT_connections(Menu):
         assert self.layout is not None
         for index, each in enumerate(preferences.connections if preferences else ()):
             choose = self.layout.operator(
-                "ggg_cloud.connection_choose", text=each.name, icon=PROVIDER_ICONS[each.provider], translate=False
+                "ggg_cloud.connection_choose", text=each.name, icon=ICONS[each.provider], translate=False
             )
             choose.index = index
 
@@ -67,7 +69,7 @@ class GGG_CLOUD_PT_connection(SidebarPanel):
             self.layout.label(text="Enable GGG Cloud in the preferences first", icon="INFO")
             return
         row = self.layout.row(align=True)
-        row.menu("GGG_CLOUD_MT_connections", text=connection.name, icon=PROVIDER_ICONS[connection.provider])
+        row.menu("GGG_CLOUD_MT_connections", text=connection.name, icon=ICONS[connection.provider])
         row.operator("preferences.addon_show", text="", icon="PREFERENCES").module = ADDON
         self._draw_status(self.layout)
 
@@ -153,15 +155,16 @@ class GGG_CLOUD_PT_components(SidebarPanel):
             layout.label(text=text if not state.only_differences else "No differences", icon="INFO")
         else:
             layout.label(text="Refresh to see what is there", icon="INFO")
-        self._draw_buttons(layout, chosen)
+        is_stored = bool(chosen) and state.components[state.active_index].status not in ONLY_HERE
+        self._draw_buttons(layout, chosen, is_stored)
         if chosen and view.versions_of == chosen:
             _draw_versions(layout)
 
     @staticmethod
-    def _draw_buttons(layout: UILayout, chosen: str) -> None:
+    def _draw_buttons(layout: UILayout, chosen: str, is_stored: bool) -> None:
         # Not disabled while a job runs: Blender would show the button under the mouse so until the mouse leaves it.
         row = layout.row(align=True)
-        row.enabled = bool(chosen)
+        row.enabled = is_stored
         row.operator("ggg_cloud.pull", text="Pull", icon="IMPORT").component_id = chosen
         linked = row.row(align=True)
         linked.enabled = chosen.lower().endswith(".blend")

@@ -3,6 +3,7 @@
 import json
 
 import bpy
+from bpy.app.handlers import persistent
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 from bpy.types import Context, PropertyGroup
 
@@ -97,6 +98,12 @@ def _fill(item: GGGCloudComponent, row: Row) -> None:
     item.status = row.status
 
 
+@persistent  # type: ignore[untyped-decorator]  # so the stubs
+def _refill(path: str) -> None:
+    """Blender empties the list when it opens a file; what it shows is still known."""
+    fill_list(state_of(bpy.context))
+
+
 CLASSES = (GGGCloudComponent, GGGCloudState)
 
 
@@ -105,10 +112,12 @@ def register() -> None:
     for each in CLASSES:
         bpy.utils.register_class(each)
     bpy.types.WindowManager.ggg_cloud = PointerProperty(type=GGGCloudState)  # type: ignore[attr-defined,func-returns-value]
+    bpy.app.handlers.load_post.append(_refill)
 
 
 def unregister() -> None:
     """Remove them."""
+    bpy.app.handlers.load_post.remove(_refill)
     del bpy.types.WindowManager.ggg_cloud  # type: ignore[attr-defined]
     for each in reversed(CLASSES):
         bpy.utils.unregister_class(each)

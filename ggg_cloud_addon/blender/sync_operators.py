@@ -35,15 +35,15 @@ class _SyncOperator(WorkerOperator):
         config, settings = storage_config(context), sync_settings(context)
         if settings is None:
             raise SceneError("No folder is chosen to be kept in sync; choose one in the sidebar.")
-        confirmed = None
+        former, confirmed, decided = view.outcome or {}, None, dict(choices or {})
         if self._in_window:
-            confirmed = view.outcome["deletes"] if deletes and view.outcome else []
+            confirmed = former.get("deletes", []) if deletes else []
+        if former.get("state") == "confirm":  # what was decided before the question about deletes
+            decided = former["choices"] | decided
         view.outcome, storage = None, view.storage
-        job = worker().submit(
-            "sync", config, sync=settings, confirmed=confirmed, choices=dict(choices or {}), dry_run=dry_run
-        )
+        job = worker().submit("sync", config, sync=settings, confirmed=confirmed, choices=decided, dry_run=dry_run)
         yield job
-        outcome = job.wait()
+        outcome = job.wait() | {"choices": decided}
         if view.storage != storage:  # of another folder than the sidebar shows: nobody shall agree to its deletes
             return _told(outcome, shown=False)
         view.outcome = outcome

@@ -15,6 +15,8 @@ from .view import view
 
 SHOWN = 8
 """Lines of each kind; the rest is counted."""
+SHOWN_DELETES = 40
+"""So many more of what a person is asked to agree to."""
 ACTIONS: Mapping[str, Any] = {
     "upload": "EXPORT",
     "download": "IMPORT",
@@ -99,9 +101,9 @@ def _draw_deletes(layout: UILayout, deletes: list[str]) -> None:
     box.alert = True
     box.label(text=f"{counted(len(deletes), 'file')} would be deleted", icon="TRASH")
     column = box.column(align=True)
-    for path in deletes[:SHOWN]:
+    for path in deletes[:SHOWN_DELETES]:
         column.label(text=path, icon="BLANK1", translate=False)
-    _draw_rest(column, len(deletes), "file")
+    _draw_rest(column, len(deletes), "file", SHOWN_DELETES)
     box.operator("ggg_cloud.sync", text="Delete Them and Sync").deletes = True
 
 
@@ -136,9 +138,9 @@ def _draw_conflict(context: Context, layout: UILayout, conflict: dict[str, Any])
         button.choice = choice
 
 
-def _draw_rest(layout: UILayout, number: int, noun: str) -> None:
-    if number > SHOWN:
-        layout.label(text=f"and {counted(number - SHOWN, f'more {noun}')}", icon="BLANK1")
+def _draw_rest(layout: UILayout, number: int, noun: str, shown: int = SHOWN) -> None:
+    if number > shown:
+        layout.label(text=f"and {counted(number - shown, f'more {noun}')}", icon="BLANK1")
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs

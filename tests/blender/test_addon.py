@@ -489,7 +489,7 @@ def test_operators_explain_themselves_and_every_icon_exists(addon: Any) -> None:
     names = {name for pair in used for name in pair if name}
     assert len(names) > 5
     modules = {name: sys.modules[f"{ADDON}.blender.{name}"] for name in ("panel", "preferences", "sync_panel", "view")}
-    tables = (modules["panel"].KIND_ICONS, modules["panel"].PROVIDER_ICONS, modules["sync_panel"].ACTIONS)
+    tables = (modules["panel"].KIND_ICONS, modules["sync_panel"].ACTIONS)
     tables += (modules["preferences"].ICONS, modules["preferences"].MARKS)
     names |= {icon for table in tables for icon in table.values()}
     names |= {icon for _, icon in modules["view"].STATUSES.values()}

@@ -52,22 +52,21 @@ class FileSource:
             return self.path.open("rb")
 
     def verify(self) -> None:
-        """Raise SourceChangedError unless size, times and inode are what they were at the start.
-
-        The ctime shows an edit that put the mtime back.
-        """
-        try:
-            now = _look(self.path.stat())
-        except FileNotFoundError:
-            now = None
-        if now != _look(self.stat):
-            raise SourceChangedError(
-                f'"{self.path}" was written to while it was uploaded, so nothing was stored; try again.'
-            )
+        """Raise SourceChangedError unless size, times and inode are what they were at the start."""
+        with contextlib.suppress(FileNotFoundError):
+            if _is_same(self.path.stat(), self.stat):
+                return
+        raise SourceChangedError(
+            f'"{self.path}" was written to while it was uploaded, so nothing was stored; try again.'
+        )
 
 
-def _look(stat: os.stat_result) -> tuple[int, ...]:
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+def _is_same(now: os.stat_result, before: os.stat_result) -> bool:
+    """Whether nobody wrote to the file. The ctime shows an edit that put the mtime back, but a hard link that was made
+    or removed changes it too."""
+    if (now.st_size, now.st_mtime_ns, now.st_ino) != (before.st_size, before.st_mtime_ns, before.st_ino):
+        return False
+    return now.st_ctime_ns == before.st_ctime_ns or now.st_nlink != before.st_nlink
 
 
 @contextlib.contextmanager

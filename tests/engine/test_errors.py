@@ -9,6 +9,7 @@ from ggg_cloud_addon.cloud_storage.errors import StorageError
 
 BUILT_IN = {
     "ConfigError": ValueError,
+    "SdkError": ValueError,
     "InvalidIdError": ValueError,
     "ObjectNotFoundError": FileNotFoundError,
     "BucketNotFoundError": FileNotFoundError,

@@ -40,10 +40,10 @@ from ggg_cloud_addon.cloud_storage.errors import PreconditionFailedError
 from ggg_cloud_addon.cloud_storage.providers.base import list_all
 from ggg_cloud_addon.cloud_storage.sync import SyncEvent
 
-KILLS = {"folder": 60, "aws": 20, "azure": 20}
+KILLS = {"folder": 50, "aws": 10, "azure": 15}
 if "GGG_CLOUD_KILLS" in os.environ:
     KILLS = dict.fromkeys(KILLS, int(os.environ["GGG_CLOUD_KILLS"]))
-COMMANDS = 7
+COMMANDS = 4
 """So many are kills of the command, which takes most of a second to start."""
 HISTORY = 35
 """So many kills in one folder and store; then new ones."""

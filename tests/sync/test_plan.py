@@ -102,6 +102,17 @@ def test_a_conflict_is_solved_as_the_policy_says(policy: str, older: str, expect
     assert action.kind is expected
 
 
+@pytest.mark.parametrize(
+    ("choice", "expected"), [("keep_both", Kind.KEEP_BOTH), ("local", Kind.UPLOAD), ("remote", Kind.DOWNLOAD)]
+)
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_persons_choice_solves_that_conflict_alone(choice: str, expected: Kind, overwrite: bool) -> None:
+    local = {path: here("mine") for path in ("arm.blend", "leg.blend")}
+    remote = {path: there("theirs") for path in local}
+    plan = make_plan(local, remote, {}, config(conflict="ask", choices={"arm.blend": choice}, overwrite=overwrite))
+    assert {action.path: action.kind for action in plan} == {"arm.blend": expected, "leg.blend": Kind.CONFLICT}
+
+
 @pytest.mark.parametrize("policy", ["keep_both", "newer", "local", "remote", "ask"])
 @pytest.mark.parametrize("direction", ["upload", "download"])
 def test_one_way_never_writes_the_other_way(policy: str, direction: str) -> None:

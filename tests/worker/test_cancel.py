@@ -110,19 +110,21 @@ class TestStalls:
         assert len(ids(cloud)) == 20
 
 
-def test_jobs_beside_one_that_stalls_are_begun_again(
-    client: WorkerClient, config: Config, small_file: Path, release: Callable[[], None]
+def test_jobs_beside_one_that_stalls_are_begun_again_where_that_is_safe(
+    client: WorkerClient, config: Config, tmp_path: Path, small_file: Path, release: Callable[[], None]
 ) -> None:
-    hanging, beside = (
-        client.submit("upload", config, path=str(small_file), component_id=f"{n}.blend") for n in range(2)
-    )
-    once = client.submit("delete", config, component_ids=["0.blend"])
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "1.blend").write_bytes(small_file.read_bytes())
+    hanging = client.submit("upload", config, path=str(small_file), component_id="0.blend")
+    again = client.submit("sync", config, sync=settings(folder))
+    once = client.submit("upload", config, path=str(small_file), component_id="0.blend")  # somebody may push in between
     wait_until_moving(hanging)  # now it waits for the store
     killed = process_id(client)
     assert_cancels(hanging)
     assert_ends(killed)
     release()
-    assert beside.wait()["component_id"] == "1.blend"
+    assert again.wait()["state"] == "done"
     with pytest.raises(JobError, match="another job that was cancelled") as caught:
         once.wait()
     assert_is_sentence(str(caught.value))

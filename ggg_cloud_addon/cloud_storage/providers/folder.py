@@ -214,7 +214,9 @@ class FolderProvider:
             self._records.forget(key)
 
     def tidy(self) -> None:
-        """Nothing: what arrives next sweeps what did not arrive."""
+        """Remove content that never arrived."""
+        with contextlib.suppress(StorageError), self._translated():
+            self._records.tmp()
 
     def share_link(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
         """A folder has none; the sentence says where the file lies."""

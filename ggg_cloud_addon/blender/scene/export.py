@@ -103,6 +103,8 @@ def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, nam
                 for obj in objects:
                     collection.objects.link(obj)
             scene.collection.children.link(collection)
+        # Reading it makes Blender lay it out: 5.2 crashes on writing a view layer that was never shown or asked.
+        _ = [layer.active_layer_collection for layer in scene.view_layers]
         try:
             bpy.data.libraries.write(str(path), {scene}, path_remap="ABSOLUTE", compress=True)
         except (RuntimeError, OSError) as error:

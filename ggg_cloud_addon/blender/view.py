@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-SHOWN_ROWS = 500
-"""So many lines the list holds at once; a search narrows it down."""
+SHOWN_ROWS = 200
+"""So many lines the list holds at once, as Blender waits while it is filled; a search narrows it down."""
 MESSAGES = 5
 
 STATUSES: Mapping[str, tuple[str, Any]] = {

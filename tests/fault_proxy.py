@@ -22,6 +22,7 @@ CHUNK = 1 << 18
 """Bytes read at a time."""
 
 _BLANK_LINE = b"\r\n\r\n"
+DRAIN_SECONDS = 0.05
 _S3_CODES = {409: "ConditionalRequestConflict", 429: "TooManyRequests", 500: "InternalError", 503: "SlowDown"}
 
 
@@ -165,6 +166,8 @@ class FaultProxy:
             except* _CloseError:
                 pass
             except* (_CutError, OSError):
+                # A reset throws away what the other side has not read yet: on a busy machine all, again and again.
+                await asyncio.sleep(DRAIN_SECONDS)
                 link.client.reset_on_close()
                 link.server.reset_on_close()
 

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from users import User, at, history, kinds, objects_of, settle
@@ -509,3 +510,23 @@ def test_an_edit_right_after_a_file_arrived_is_noticed(
     monkeypatch.undo()
     settle(ann, bob)
     assert objects_of(ann)["arm.blend"] == b"by bob"
+
+
+def test_an_edit_right_after_a_file_was_stored_is_noticed(
+    ann: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the sync looks at the file again; however long that takes."""
+    monkeypatch.setattr(scan, "TICK_NS", 0)
+    put = FolderProvider.put
+
+    def put_and_edit(*arguments: Any, **options: Any) -> Any:
+        stored = put(*arguments, **options)
+        ann.save(arm=b"edited")
+        return stored
+
+    ann.save(arm=b"stored")
+    monkeypatch.setattr(FolderProvider, "put", put_and_edit)
+    ann.sync()
+    monkeypatch.undo()
+    settle(ann, bob)
+    assert objects_of(ann)["arm.blend"] == b"edited"

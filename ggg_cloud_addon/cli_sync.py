@@ -48,8 +48,9 @@ class _Screen:
         if isinstance(event, Planned):
             self._bar.close()
             self._bar = self._new_bar(total=totals.total, unit="B", unit_scale=True)
-        name = totals.path.rpartition("/")[2]
-        self._bar.set_description(name if len(name) <= NAME_WIDTH else f"...{name[3 - NAME_WIDTH :]}", refresh=False)
+        if name := totals.path.rpartition("/")[2]:
+            name = name if len(name) <= NAME_WIDTH else f"...{name[3 - NAME_WIDTH :]}"
+            self._bar.set_description(name, refresh=False)
         self._bar.set_postfix_str(f"{totals.actions - totals.ended:,} left", refresh=False)
         self._bar.update(totals.done - self._bar.n)
 

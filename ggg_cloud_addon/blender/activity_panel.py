@@ -31,8 +31,8 @@ class GGG_CLOUD_PT_activity(SidebarPanel):
                 draw_text(column, context, line)
         for message in view.messages:
             column = layout.column()
-            column.alert = message.failed
-            draw_text(column, context, message.text, "ERROR" if message.failed else "CHECKMARK")
+            column.alert = message.icon == "ERROR"
+            draw_text(column, context, message.text, message.icon)
         layout.operator("ggg_cloud.open_log", icon="TEXT")
 
 

@@ -233,7 +233,7 @@ class WorkerOperator(Operator):
         try:
             returned = None if run.waits else self._advance(context, run)
         except BaseException:  # a fault of ours must not leave it busy for ever
-            view.tell(f"{self.bl_label} failed by a fault of GGG Cloud; Blender's console says which.", failed=True)
+            view.tell(f"{self.bl_label} failed by a fault of GGG Cloud; Blender's console says which.", icon="ERROR")
             _forget(context, run)
             raise
         if returned:
@@ -250,7 +250,11 @@ class WorkerOperator(Operator):
             return
         run.cancel()
         _forget(context, run)
-        self._end(context, f"{self.bl_label} was cancelled, as another file was opened or the window closed.")
+        self._end(
+            context,
+            f"{self.bl_label} was cancelled, as another file was opened or the window closed.",
+            icon="CANCEL",
+        )
 
     def _advance(self, context: Context, run: Run) -> Returned | None:
         """Begin the next step; answers if that was all."""
@@ -259,17 +263,17 @@ class WorkerOperator(Operator):
         except StopIteration as end:
             return self._end(context, end.value)
         except (SceneError, JobError, OSError) as error:
-            self._end(context, str(error), failed=not run.cancelled)
+            self._end(context, str(error), icon="CANCEL" if run.cancelled else "ERROR")
             return {"CANCELLED"}
         return None
 
-    def _end(self, context: Context, message: str, *, failed: bool = False) -> Returned:
+    def _end(self, context: Context, message: str, *, icon: str = "CHECKMARK") -> Returned:
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
-        view.tell(message, failed=failed)
+        view.tell(message, icon=icon)
         show(context)
-        if not failed:
+        if icon != "ERROR":
             self.report({"INFO"}, message)
         elif self._pops_up or not self._in_window:
             self.report({"ERROR"}, message)  # raises in a script

@@ -81,9 +81,9 @@ class GGG_CLOUD_PT_connection(SidebarPanel):
             draw_progress(row, runs()[0])
         elif view.messages:
             message = view.messages[0]
-            row.alert = message.failed
+            row.alert = message.icon == "ERROR"
             first_line = message.text.partition("\n")[0]
-            row.label(text=first_line, icon="ERROR" if message.failed else "CHECKMARK", translate=False)
+            row.label(text=first_line, icon=message.icon, translate=False)
         else:
             row.label(text="Ready", icon="BLANK1")
 

@@ -52,7 +52,8 @@ class Message:
     """How a job ended."""
 
     text: str
-    failed: bool
+    icon: Any
+    """``CHECKMARK``, ``ERROR`` if it failed, ``CANCEL`` if it was cancelled."""
     at: float
     """Seconds since 1970."""
 
@@ -75,9 +76,9 @@ class View:
     messages: "deque[Message]" = field(default_factory=lambda: deque(maxlen=MESSAGES))
     """The newest first."""
 
-    def tell(self, text: str, *, failed: bool) -> None:
+    def tell(self, text: str, *, icon: str = "CHECKMARK") -> None:
         """Keep how a job ended."""
-        self.messages.appendleft(Message(text, failed, time.time()))
+        self.messages.appendleft(Message(text, icon, time.time()))
 
     @property
     def last_message(self) -> str:

@@ -63,10 +63,10 @@ class FileSource:
 
 def _is_same(now: os.stat_result, before: os.stat_result) -> bool:
     """Whether nobody wrote to the file. The ctime shows an edit that put the mtime back, but a hard link that was made
-    or removed changes it too."""
+    or removed changes it too, and beside the upload a sync may do both."""
     if (now.st_size, now.st_mtime_ns, now.st_ino) != (before.st_size, before.st_mtime_ns, before.st_ino):
         return False
-    return now.st_ctime_ns == before.st_ctime_ns or now.st_nlink != before.st_nlink
+    return now.st_ctime_ns == before.st_ctime_ns or now.st_nlink > 1 or now.st_nlink != before.st_nlink
 
 
 @contextlib.contextmanager

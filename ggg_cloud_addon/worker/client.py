@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 from .messages import Failed, Finished, Part, Progress, Request, add_part, decode, encode
 
+WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
+"""No console, and Blender's window goes first where both want the processor."""
 STOP_SECONDS = 5
 """So long the worker may take to end its transfers before it is killed."""
 CANCEL_SECONDS = 0.7
@@ -232,7 +234,7 @@ class _Worker:
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     start_new_session=True,  # Ctrl-C in Blender's terminal is Blender's to handle
-                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                    creationflags=WINDOWS_FLAGS,
                 )
             except OSError as error:
                 self._end_jobs(f"The worker beside Blender cannot be started: {error}.")

@@ -22,12 +22,16 @@ log = logging.getLogger(__name__)
 JOBS_AT_ONCE = 4
 PROGRESS_SECONDS = 0.05
 """At most so often Blender hears how far one job is."""
+NICENESS = 5
+"""Blender's window goes first where both want the processor."""
 LAST_SECONDS = 2
 """So long the jobs may take to end when Blender is gone; a store that does not answer keeps no process alive."""
 
 
 def serve(log_folder: str | None) -> None:
     """Serve the requests on stdin until it closes, which is also what the death of Blender does."""
+    if sys.platform != "win32":  # there Blender's side starts it so
+        os.nice(NICENESS)
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no message
     with contextlib.suppress(LocalFileError):  # a log that cannot be written is no reason not to work

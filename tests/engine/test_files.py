@@ -80,6 +80,21 @@ def test_a_file_changed_while_it_is_uploaded_is_not_stored(
     assert store.list().objects == ()
 
 
+def test_links_that_come_and_go_during_an_upload_are_no_edit(store: FolderProvider, arm: Path, tmp_path: Path) -> None:
+    """A sync that was killed left a file and its conflict copy linked; the next one uploads the copy, and beside that
+    keeps the file under a further name and replaces it."""
+    kept = arm.with_name("kept.blend")
+    os.link(arm, kept)
+
+    def keep_and_replace() -> None:
+        os.link(arm, arm.with_name("kept 2.blend"))
+        arm.with_name("new.blend").write_bytes(b"new")
+        os.replace(arm.with_name("new.blend"), arm)
+
+    store.put("arm.blend", FileSource(kept), on_bytes=once(keep_and_replace))
+    assert store.head("arm.blend").size == kept.stat().st_size
+
+
 def test_a_file_that_keeps_growing_is_given_up(store: FolderProvider, arm: Path) -> None:
     read = []
 

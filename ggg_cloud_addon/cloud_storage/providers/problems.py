@@ -98,7 +98,7 @@ def clock_off(store: str) -> StorageError:
 def no_bucket(name: str, kind: str) -> StorageError:
     """There is no such bucket or container."""
     return BucketNotFoundError(
-        f'There is no {kind} "{name}" there; check the name, or create it (in Blender with "Test Connection", else with '
+        f'There is no {kind} "{name}" there; check the name, or create it (Test Connection in Blender, or '
         "ggg-cloud check --create)."
     )
 

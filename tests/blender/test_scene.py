@@ -16,6 +16,7 @@ bpy = pytest.importorskip("bpy")
 from ggg_cloud_addon.blender.scene import SceneError  # noqa: E402
 from ggg_cloud_addon.blender.scene.convert import EXCHANGE_FORMATS  # noqa: E402
 from ggg_cloud_addon.blender.scene.export import FORMATS, export_component, selected_objects  # noqa: E402
+from ggg_cloud_addon.blender.scene.export_options import ExportOptions  # noqa: E402
 from ggg_cloud_addon.blender.scene.load import load_component  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("empty_scene")
@@ -305,23 +306,12 @@ def test_a_blend_opens_and_shows_the_objects(choice, tmp_path):
     assert scene.frame_end == 77
 
 
-def test_a_blend_is_compressed_and_names_external_images_absolutely(tmp_path):
-    (tmp_path / "maps").mkdir()
-    (tmp_path / "out").mkdir()
-    cube = add_mesh("Cube")
-    add_material(cube)
-    image = bpy.data.images["Paint"]
-    image.filepath_raw, image.file_format = str(tmp_path / "maps/paint.png"), "PNG"
-    image.save()
-    image.unpack(method="REMOVE")
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
-    image.filepath = "//maps/paint.png"
-    export_component(tmp_path / "out/cube.blend", [cube], name="Cube")
-    assert image.filepath == "//maps/paint.png"
-    assert (tmp_path / "out/cube.blend").read_bytes()[:4] == b"\x28\xb5\x2f\xfd"  # Zstandard
-    reset()
-    load(tmp_path / "out/cube.blend")
-    assert Path(bpy.data.images["Paint"].filepath) == tmp_path / "maps/paint.png"
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_blend_is_compressed_unless_told_otherwise(compress, tmp_path):
+    options = ExportOptions(compress=compress)
+    export_component(tmp_path / "cube.blend", [add_mesh("Cube")], name="Cube", options=options)
+    begin = (tmp_path / "cube.blend").read_bytes()[:4]
+    assert begin == (b"\x28\xb5\x2f\xfd" if compress else b"BLEN")  # Zstandard
 
 
 def test_a_pulled_component_can_be_pushed_under_its_name_again(tmp_path):

@@ -1,4 +1,4 @@
-"""Turn a `.blend` into an exchange format, or back, in a Blender of its own beside the open one.
+"""Make the file that is pushed out of a `.blend`, or a `.blend` out of one, in a Blender beside the open one.
 
 Blender's exporters leave edit mode, switch the window's scene (glTF), play the animation (what is posed and not
 keyed is lost), print to stdout, and block the window; an importer may crash on a damaged file. None of that may
@@ -23,17 +23,18 @@ EXCHANGE_FORMATS = (".fbx", ".stl", ".gltf", ".glb")
 
 Result = TypeVar("Result")
 
-_SCRIPT = Path(__file__).with_name("convert_child.py")
+_SCRIPT = Path(__file__).with_name("beside") / "__main__.py"
 
 
 class Conversion:
-    """A conversion under way: begun when made, in a process of its own; Blender goes on meanwhile."""
+    """Work under way: begun when made, in a process of its own; Blender goes on meanwhile."""
 
-    def __init__(self, source: Path, target: Path) -> None:
+    def __init__(self, source: Path, target: Path, **options: object) -> None:
         """Begin to write the content of `source` to `target`.
 
-        One of the two is a `.blend`, the suffix of the other tells how. Lengths are those of the current scene's
-        units. Takes the time of a Blender's start, one or two seconds.
+        At least one of the two is a `.blend`, the suffixes tell how. Lengths are those of the current scene's units.
+        Takes the time of a Blender's start, one or two seconds. The options are for a `.blend` that is the source:
+        those of an ExportOptions, and `preview`, the path of the picture to make.
         """
         scene = bpy.context.scene
         assert scene is not None
@@ -49,6 +50,7 @@ class Conversion:
             # Drivers that run here run there: without them the objects have other shapes.
             "use_scripts": not bpy.app.autoexec_fail,
             "answer": str(self._answer),
+            **options,
         }
         request.write_text(json.dumps(job), encoding="utf-8")
         self._process = subprocess.Popen(
@@ -73,10 +75,11 @@ class Conversion:
         self._process.kill()
         self._process.wait()
 
-    def result(self) -> None:
+    def result(self) -> list[str]:
         """Wait until it ended; the target is there then.
 
-        Raises SceneError when Blender could not, in its own words.
+        Returns what is wrong with files that the source needs, each in words; unless `allow_missing` was set, there
+        is no target then. Raises SceneError when Blender could not, in its own words.
         """
         self.join()
         with self._folder:
@@ -84,9 +87,11 @@ class Conversion:
                 raise SceneError(
                     f'"{self._source.name}" made Blender stop (code {self._process.returncode}): it may be damaged.'
                 )
-            error = json.loads(self._answer.read_text(encoding="utf-8"))["error"]
-        if error:
-            raise SceneError(error)
+            answer = json.loads(self._answer.read_text(encoding="utf-8"))
+        if answer["error"]:
+            raise SceneError(answer["error"])
+        problems: list[str] = answer["problems"]
+        return problems
 
 
 def straight_through(steps: Generator[Conversion, None, Result]) -> Result:

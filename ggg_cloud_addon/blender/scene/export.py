@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import bpy
 from bpy.types import Collection, Context, Object, Scene
 
-from . import SceneError
+from . import MissingFilesError, SceneError
+from .beside.needs import outside_files
 from .blend_file import has_end
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
+from .export_options import ExportOptions
 
 FORMATS = (".blend", *EXCHANGE_FORMATS)
 
@@ -28,14 +31,26 @@ def selected_objects(context: Context) -> list[Object]:
     return list(layer.objects.selected) if layer else []
 
 
-def export_component(path: Path, objects: Sequence[Object] | Collection | Scene, *, name: str) -> None:
+def export_component(
+    path: Path,
+    objects: Sequence[Object] | Collection | Scene,
+    *,
+    name: str,
+    options: ExportOptions | None = None,
+    preview: Path | None = None,
+) -> list[str]:
     """Do all of :func:`export_steps` before returning."""
-    straight_through(export_steps(path, objects, name=name))
+    return straight_through(export_steps(path, objects, name=name, options=options, preview=preview))
 
 
 def export_steps(
-    path: Path, objects: Sequence[Object] | Collection | Scene, *, name: str
-) -> Generator[Conversion, None, None]:
+    path: Path,
+    objects: Sequence[Object] | Collection | Scene,
+    *,
+    name: str,
+    options: ExportOptions | None = None,
+    preview: Path | None = None,
+) -> Generator[Conversion, None, list[str]]:
     """Write the objects, the collection or the scene to `path`, in the format that its suffix names.
 
     Yields the conversion that has to end before it goes on, if there is one; the open file is needed until then only.
@@ -43,10 +58,14 @@ def export_steps(
     A `.blend` holds a scene called `name` (or the scene itself), so it opens like any file. The other formats
     hold what the viewport shows, modifiers applied: given objects are written even when hidden, hidden ones of
     a collection or a scene are left out. 1 m stays 1 m; STL knows no unit and takes the scene's bare numbers.
+    A `.blend` takes in the textures, libraries and other files that it needs, unless the options say otherwise.
     Whatever was at `path` is replaced at the end in one step, or not at all. The open file stays as it was.
+    With `preview` a picture (PNG) is made there, if there is anything to see.
 
-    Raises SceneError when there is nothing to write or Blender cannot, OSError when the disk refuses.
+    Returns what it had to do without, if the options allow that; else raises MissingFilesError. Raises SceneError
+    when there is nothing to write or Blender cannot, OSError when the disk refuses.
     """
+    options = options or ExportOptions()
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise SceneError(f'"{path.name}" cannot be pushed: choose one of {", ".join(FORMATS)}.')
@@ -55,16 +74,23 @@ def export_steps(
         raise SceneError(f'"{name}" holds nothing that {suffix} can store: choose meshes, or push a .blend.')
     bpy.ops.ed.flush_edits()  # what is being edited or sculpted, into the objects' data
     with tempfile.TemporaryDirectory(prefix=".ggg_cloud-", dir=path.parent, ignore_cleanup_errors=True) as folder:
-        draft = Path(folder, path.stem + suffix)
-        if suffix == ".blend":
-            _write_blend(draft, objects if isinstance(objects, Collection | Scene) else chosen, name)
-        else:
-            blend = draft.with_suffix(".blend")
-            _write_blend(blend, chosen, name)
-            conversion = Conversion(blend, draft)
+        blend, made = Path(folder, f"{path.stem}.blend"), Path(folder, "made", path.stem + suffix)
+        whole = isinstance(objects, Collection | Scene) and suffix == ".blend"
+        _write_blend(blend, objects if whole else chosen, name, compress=options.compress)
+        options = replace(options, pack=options.pack and any(outside_files()))
+        problems: list[str] = []
+        if suffix != ".blend" or options.pack or preview:
+            made.parent.mkdir()
+            conversion = Conversion(blend, made, **asdict(options), preview=preview and str(preview))
             yield conversion
-            conversion.result()
-        draft.replace(path)
+            problems = conversion.result()
+            if problems and not options.allow_missing:
+                raise MissingFilesError(name, problems)
+        written = made if made.exists() else blend
+        if suffix == ".blend" and not has_end(written):
+            raise SceneError(f'"{path.name}" cannot be written whole: check the free space.')
+        written.replace(path)
+    return problems
 
 
 def _chosen(objects: Sequence[Object] | Collection | Scene, *, visible_only: bool) -> list[Object]:
@@ -87,7 +113,7 @@ def _chosen(objects: Sequence[Object] | Collection | Scene, *, visible_only: boo
     return found
 
 
-def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, name: str) -> None:
+def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, name: str, *, compress: bool) -> None:
     current = bpy.context.scene
     assert current is not None
     with contextlib.ExitStack() as stack:
@@ -106,12 +132,10 @@ def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, nam
         # Reading it makes Blender lay it out: 5.2 crashes on writing a view layer that was never shown or asked.
         _ = [layer.active_layer_collection for layer in scene.view_layers]
         try:
-            bpy.data.libraries.write(str(path), {scene}, path_remap="ABSOLUTE", compress=True)
+            bpy.data.libraries.write(str(path), {scene}, path_remap="ABSOLUTE", compress=compress)
         except (RuntimeError, OSError) as error:
             reason = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
             raise SceneError(f'"{path.name}" cannot be written: {reason}.') from error
-    if not has_end(path):
-        raise SceneError(f'"{path.name}" cannot be written whole: check the free space.')
 
 
 @contextlib.contextmanager

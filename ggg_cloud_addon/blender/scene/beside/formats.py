@@ -1,13 +1,9 @@
-"""The script that `convert` runs in a Blender of its own: read the request, convert, write the answer."""
-
-from __future__ import annotations
+"""What Blender's exporters and importers are asked for."""
 
 import base64
 import json
 import mimetypes
 import os
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,38 +12,27 @@ from urllib.parse import unquote
 import bpy
 
 _STL_HEADER, _STL_TRIANGLE = 84, 50  # bytes; the header ends with the number of triangles, as uint32
+_AXES: dict[str, dict[str, tuple[str, str]]] = {
+    ".fbx": {"DEFAULT": ("-Z", "Y"), "Z_UP": ("Y", "Z"), "Y_UP": ("-Z", "Y")},
+    ".stl": {"DEFAULT": ("Y", "Z"), "Z_UP": ("Y", "Z"), "Y_UP": ("NEGATIVE_Z", "Y")},
+}
+"""Forward and up, as each exporter calls them."""
+
+Options = dict[str, Any]
+"""Of the request, see :class:`..export.ExportOptions`."""
 
 
-class _ConvertError(Exception):
+class ConvertError(Exception):
     """One sentence for the user."""
 
 
-def main() -> None:
-    """Answer `{"error": null}`, or the reason why not."""
-    request = json.loads(Path(sys.argv[-1]).read_text(encoding="utf-8"))
-    source, target = Path(request["source"]), Path(request["target"])
-    error = None
-    try:
-        if target.suffix == ".blend":
-            _import(source, target, request["unit_system"], request["unit_scale"])
-        else:
-            _export(source, target, use_scripts=request["use_scripts"])
-    except _ConvertError as reason:
-        error = str(reason)
-    except Exception as fault:  # noqa: BLE001 - who waits for the answer has to hear of it
-        error = f'"{source.name}" cannot be converted: {" ".join(str(fault).split())}.'
-    Path(request["answer"]).write_text(json.dumps({"error": error}), encoding="utf-8")
-    shutil.rmtree(bpy.app.tempdir, ignore_errors=True)  # which Blender itself would remove at its exit
-    os._exit(0)  # Blender 4.2 as a Python module crashes at exit once glTF was used
-
-
-def _export(source: Path, target: Path, *, use_scripts: bool) -> None:
-    bpy.ops.wm.open_mainfile(filepath=str(source), load_ui=False, use_scripts=use_scripts)
+def export(target: Path, options: Options) -> None:
+    """Write the scene that is open to a file of an exchange format."""
     scene, layer = bpy.context.scene, bpy.context.view_layer
     assert scene is not None
     assert layer is not None
     if target.suffix in (".gltf", ".glb") and abs(scene.unit_settings.scale_length - 1) > 1e-6:
-        raise _ConvertError(
+        raise ConvertError(
             f"glTF is in metres, and Blender's exporter ignores the unit scale {scene.unit_settings.scale_length:g}"
             " of this scene: set it to 1, or push a .blend or .fbx."
         )
@@ -63,23 +48,32 @@ def _export(source: Path, target: Path, *, use_scripts: bool) -> None:
     bpy.ops.object.select_all(action="DESELECT")
     for obj in chosen:
         obj.select_set(True)
-    _EXPORTERS[target.suffix](target)
+    _EXPORTERS[target.suffix](target, options)
 
 
-def _import(source: Path, target: Path, unit_system: str, unit_scale: float) -> None:
+def import_file(source: Path, target: Path, unit_system: str, unit_scale: float) -> None:
+    """Write what is in a file of an exchange format to a .blend."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     assert scene is not None
     scene.unit_settings.system = unit_system  # type: ignore[assignment]  # another scene's, so a legal one
     scene.unit_settings.scale_length = unit_scale
     if source.suffix.lower() == ".stl" and not _is_whole_stl(source):
-        raise _ConvertError(f'"{source.name}" cannot be opened: it is not STL, or its end is missing.')
+        raise ConvertError(f'"{source.name}" cannot be opened: it is not STL, or its end is missing.')
     operator, options = _IMPORTERS[source.suffix.lower()]
     if operator is _FBX_IMPORT:
         options = {"global_scale": 1 / unit_scale}  # unlike the others, it does not look at the scene
     _run(operator, f'"{source.name}" cannot be opened', filepath=str(source), **options)
     # An action that nothing uses is another take of what came.
     bpy.data.libraries.write(str(target), {scene, *bpy.data.actions}, path_remap="ABSOLUTE")
+
+
+def write_blend(target: Path, *, compress: bool) -> None:
+    """Write the scene that is open, and what is marked as an asset and not part of it."""
+    assert bpy.context.scene is not None
+    data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
+    assets = {datablock for datablock in data.user_map() if datablock.asset_data}
+    bpy.data.libraries.write(str(target), {bpy.context.scene} | assets, path_remap="NONE", compress=compress)
 
 
 def _is_whole_stl(path: Path) -> bool:
@@ -105,18 +99,23 @@ def _run(operator: Any, failure: str, **options: object) -> None:  # the stubs t
         lines = [line.strip() for line in str(error).splitlines()]
         lines = [line for line in lines if line and not line.startswith("Location:")]
         reason = lines[-1].removeprefix("Error: ").rstrip(".") if lines else "Blender gives no reason"
-        raise _ConvertError(f"{failure}: {reason}.") from error
+        raise ConvertError(f"{failure}: {reason}.") from error
     if "FINISHED" not in result:
-        raise _ConvertError(f"{failure}: Blender gives no reason.")
+        raise ConvertError(f"{failure}: Blender gives no reason.")
 
 
-def _fbx(path: Path) -> None:
+def _fbx(path: Path, options: Options) -> None:
+    forward, up = _AXES[".fbx"][options["axes"]]
     _run(
         bpy.ops.export_scene.fbx,
         "FBX cannot be written",
         filepath=str(path),
         use_selection=True,
+        use_mesh_modifiers=options["apply_modifiers"],
         use_mesh_modifiers_render=False,
+        global_scale=options["scale"],
+        axis_forward=forward,
+        axis_up=up,
         use_custom_props=True,
         add_leaf_bones=False,
         path_mode="COPY",
@@ -124,29 +123,40 @@ def _fbx(path: Path) -> None:
     )
 
 
-def _stl(path: Path) -> None:
-    _run(bpy.ops.wm.stl_export, "STL cannot be written", filepath=str(path), export_selected_objects=True)
+def _stl(path: Path, options: Options) -> None:
+    forward, up = _AXES[".stl"][options["axes"]]
+    _run(
+        bpy.ops.wm.stl_export,
+        "STL cannot be written",
+        filepath=str(path),
+        export_selected_objects=True,
+        apply_modifiers=options["apply_modifiers"],
+        global_scale=options["scale"],
+        forward_axis=forward,
+        up_axis=up,
+    )
     if path.stat().st_size <= _STL_HEADER:
-        raise _ConvertError("There are no faces, and STL stores nothing else: add some, or push a .blend.")
+        raise ConvertError("There are no faces, and STL stores nothing else: add some, or push a .blend.")
 
 
-def _glb(path: Path, export_format: str = "GLB") -> None:
+def _glb(path: Path, options: Options, export_format: str = "GLB") -> None:
     _run(
         bpy.ops.export_scene.gltf,
         "glTF cannot be written",
         filepath=str(path),
         export_format=export_format,
         use_selection=True,
-        export_apply=True,
+        export_apply=options["apply_modifiers"],
+        export_yup=options["axes"] != "Z_UP",
         export_cameras=True,
         export_lights=True,
         export_extras=True,
     )
 
 
-def _gltf(path: Path) -> None:
+def _gltf(path: Path, options: Options) -> None:
     """Write glTF with its buffers and images inside: Blender hides its embedded format behind a preference."""
-    _glb(path, "GLTF_SEPARATE")
+    _glb(path, options, "GLTF_SEPARATE")
     document = json.loads(path.read_text(encoding="utf-8"))
     for part in (*document.get("buffers", ()), *document.get("images", ())):
         if "uri" in part:
@@ -156,7 +166,7 @@ def _gltf(path: Path) -> None:
     path.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
-_EXPORTERS: dict[str, Callable[[Path], None]] = {".fbx": _fbx, ".stl": _stl, ".gltf": _gltf, ".glb": _glb}
+_EXPORTERS: dict[str, Callable[[Path, Options], None]] = {".fbx": _fbx, ".stl": _stl, ".gltf": _gltf, ".glb": _glb}
 
 # The newer importer, which also reads FBX as text, is neither in 4.2 nor in its stubs.
 _WM: Any = bpy.ops.wm
@@ -169,7 +179,3 @@ _IMPORTERS: dict[str, tuple[Any, dict[str, Any]]] = {
     ".gltf": _GLTF,
     ".glb": _GLTF,
 }
-
-
-if __name__ == "__main__":
-    main()

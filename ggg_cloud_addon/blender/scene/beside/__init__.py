@@ -1,0 +1,1 @@
+"""What runs in a Blender of its own beside the open one: see :mod:`..convert`."""

@@ -1,0 +1,59 @@
+"""Read the request, do it, write the answer."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .formats import ConvertError, export, import_file, write_blend
+from .needs import make_local, outside_files, pack, problems
+from .preview import render
+
+KEEPS_NO_TEXTURES = (".stl",)
+
+
+def main() -> None:
+    """Answer ``{"error": null, "problems": []}``, or what is wrong."""
+    request = json.loads(Path(sys.argv[-1]).read_text(encoding="utf-8"))
+    source = Path(request["source"])
+    answer: dict[str, Any] = {"error": None, "problems": []}
+    try:
+        if source.suffix.lower() == ".blend":
+            answer["problems"] = _send(source, Path(request["target"]), request)
+        else:
+            import_file(source, Path(request["target"]), request["unit_system"], request["unit_scale"])
+    except ConvertError as reason:
+        answer["error"] = str(reason)
+    except Exception as fault:  # noqa: BLE001 - who waits for the answer has to hear of it
+        answer["error"] = f'"{source.name}" cannot be converted: {" ".join(str(fault).split())}.'
+    Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+    shutil.rmtree(bpy.app.tempdir, ignore_errors=True)  # which Blender itself would remove at its exit
+    os._exit(0)  # Blender 4.2 as a Python module crashes at exit once glTF was used
+
+
+def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
+    """Make the file that is pushed out of the scene that was written, and its preview.
+
+    Returns what is wrong with the files that it needs; then, unless the request allows that, nothing is made.
+    """
+    bpy.ops.wm.open_mainfile(filepath=str(source), load_ui=False, use_scripts=request["use_scripts"])
+    found: list[str] = []
+    is_packed = request["pack"] or target.suffix != ".blend"
+    if is_packed and target.suffix not in KEEPS_NO_TEXTURES:
+        found = problems(outside_files())
+        if found and not request["allow_missing"]:
+            return found
+    if target.suffix == ".blend":
+        if request["pack"]:
+            make_local()
+            pack()
+            write_blend(target, compress=request["compress"])
+    else:
+        export(target, request)
+    if request["preview"]:
+        render(Path(request["preview"]))
+    return found

@@ -1,6 +1,5 @@
 """What artists and scripts can do: ``bpy.ops.ggg_cloud.*``."""
 
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +9,24 @@ from bpy.types import Context, Event, Operator
 
 from ..worker.client import JobError
 from .connections import active_connection, preferences_of, storage_config, sync_settings
-from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, worker
-from .properties import FORMATS, SOURCES, fill_list, state_of
+from .job import Returned, Steps, WorkerOperator, log_folder, runs, show, worker
+from .previews import fetch_previews
+from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, SceneError
-from .scene.export import export_steps, selected_objects
+from .scene.describe import describe
+from .scene.export import chosen_objects, export_steps, selected_objects
+from .scene.export_options import LOST
 from .scene.load import load_steps
 from .shown import counted, shown_size
-from .view import Row, Version, view
+from .text import draw_text
+from .view import Row, view
 
 LOG_NAME = "cloud_storage.log"
 DIALOG_WIDTH = 400
 """Pixels, before the scale of the user's display."""
 
 
-class GGG_CLOUD_OT_export_upload(WorkerOperator):
+class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
     """Export the selection, a collection or the scene, and store it as a component"""
 
     bl_idname = "ggg_cloud.export_upload"
@@ -39,6 +42,12 @@ class GGG_CLOUD_OT_export_upload(WorkerOperator):
         name="Collection", description="The collection to push; empty: the active one", options={"SKIP_SAVE"}
     )
     file_format: EnumProperty(name="Format", items=FORMATS)  # type: ignore[valid-type]
+    preview: BoolProperty(  # type: ignore[valid-type]
+        name="Preview",
+        description="Render a small picture that goes with it",
+        default=True,
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
     ask: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     """Show these settings first, as in the File menu."""
 
@@ -55,6 +64,9 @@ class GGG_CLOUD_OT_export_upload(WorkerOperator):
             column.prop_search(self, "collection", bpy.data, "collections")
         column.prop(self, "file_format")
         column.prop(self, "component_id", placeholder="As what is pushed")
+        draw_export_options(column, self, self.file_format)
+        if LOST[self.file_format]:
+            draw_text(column, context, LOST[self.file_format], "INFO")
 
     def steps(self, context: Context) -> Steps:
         """Export, and upload what was exported."""
@@ -62,9 +74,18 @@ class GGG_CLOUD_OT_export_upload(WorkerOperator):
         component_id = self.component_id or name.replace("/", "_")
         if not component_id.lower().endswith(tuple(each[0] for each in FORMATS)):
             component_id += self.file_format
-        path = self.scratch() / ("component" + Path(component_id).suffix)
-        yield from export_steps(path, content, name=Path(component_id).stem)
-        return (yield from _upload(context, path, component_id))
+        suffix = Path(component_id).suffix.lower()
+        path, preview = self.scratch() / f"component{suffix}", self.scratch() / "preview.png"
+        metadata = describe(chosen_objects(content, suffix), comment=self.comment)
+        missing = yield from export_steps(
+            path,
+            content,
+            name=Path(component_id).stem,
+            options=export_options(self),
+            preview=preview if self.preview else None,
+        )
+        told = yield from _upload(context, path, component_id, metadata, preview if preview.exists() else None)
+        return f"{told}, without {counted(len(missing), 'file')}: {'; '.join(missing)}" if missing else told
 
     def _content(self, context: Context) -> tuple[Any, str]:
         assert context.scene is not None
@@ -184,6 +205,8 @@ class GGG_CLOUD_OT_refresh(WorkerOperator):
         rows = job.wait()["rows"]
         if view.storage == storage:
             show_rows(context, rows)
+            if self._in_window:
+                yield from fetch_previews(storage_config(context))
         return f"Listed {counted(len(rows), 'component')}"
 
 
@@ -222,41 +245,6 @@ class GGG_CLOUD_OT_delete(WorkerOperator):
                 view.drop({component_id})
                 fill_list(state_of(context))
         return f'Deleted "{self.component_id}"'
-
-
-class GGG_CLOUD_OT_versions(WorkerOperator):
-    """Show the versions of the component"""
-
-    bl_idname = "ggg_cloud.versions"
-    bl_label = "Versions"
-
-    component_id: StringProperty(name="Component", options={"SKIP_SAVE"})  # type: ignore[valid-type]
-
-    def steps(self, context: Context) -> Steps:
-        """Ask for its history."""
-        number = yield from _list_versions(storage_config(context), self.component_id)
-        return f'"{self.component_id}" has {counted(number, "version")}'
-
-
-class GGG_CLOUD_OT_restore(WorkerOperator):
-    """Make this version the current one; what is current now stays in the history"""
-
-    bl_idname = "ggg_cloud.restore"
-    bl_label = "Restore"
-
-    component_id: StringProperty(name="Component", options={"SKIP_SAVE"})  # type: ignore[valid-type]
-    version_id: StringProperty(name="Version", options={"SKIP_SAVE"})  # type: ignore[valid-type]
-
-    def steps(self, context: Context) -> Steps:
-        """Restore it, and show the new history."""
-        config, storage = storage_config(context), view.storage
-        job = worker().submit("restore", config, component_id=self.component_id, version_id=self.version_id)
-        yield job
-        info = job.wait()
-        if view.storage == storage:
-            show_component(context, info)
-            yield from _list_versions(config, self.component_id)
-        return f'Restored "{self.component_id}"'
 
 
 class GGG_CLOUD_OT_connection_choose(Operator):
@@ -333,26 +321,30 @@ def _ask(operator: Operator, context: Context) -> Returned:
     return context.window_manager.invoke_props_dialog(operator, width=DIALOG_WIDTH)
 
 
-def _upload(context: Context, path: Path, component_id: str) -> Steps:
+def _upload(
+    context: Context,
+    path: Path,
+    component_id: str,
+    metadata: dict[str, str] | None = None,
+    preview: Path | None = None,
+) -> Steps:
     """Upload a file and show it in the list."""
     storage = view.storage
-    job = worker().submit("upload", storage_config(context), path=str(path), component_id=component_id)
+    job = worker().submit(
+        "upload",
+        storage_config(context),
+        path=str(path),
+        component_id=component_id,
+        metadata=metadata,
+        preview=preview and str(preview),
+    )
     yield job
     info = job.wait()
     if view.storage == storage:
         show_component(context, info)
+        if preview:
+            yield from fetch_previews(storage_config(context), component_id)
     return f'Pushed "{info["component_id"]}" ({shown_size(info["size"])})'
-
-
-def _list_versions(config: dict[str, Any], component_id: str) -> Generator[Step, None, int]:
-    """Show the versions of a component; how many there are."""
-    storage = view.storage
-    job = worker().submit("versions", config, component_id=component_id)
-    yield job
-    versions = [Version(*row) for row in job.wait()]
-    if view.storage == storage:
-        view.versions_of, view.versions = component_id, versions
-    return len(versions)
 
 
 def show_rows(context: Context, rows: list[Any]) -> None:
@@ -376,8 +368,6 @@ register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-
         GGG_CLOUD_OT_pull,
         GGG_CLOUD_OT_refresh,
         GGG_CLOUD_OT_delete,
-        GGG_CLOUD_OT_versions,
-        GGG_CLOUD_OT_restore,
         GGG_CLOUD_OT_connection_choose,
         GGG_CLOUD_OT_cancel,
         GGG_CLOUD_OT_open_log,

@@ -10,11 +10,12 @@ from bpy.types import Context, Menu, Panel, UILayout, UIList
 from .connections import active_connection, preferences_of
 from .job import Run, runs
 from .preferences import ICONS
-from .properties import state_of
-from .shown import counted, shown_ago, shown_size
+from .previews import icon_of
+from .properties import EXPORT_OPTIONS, draw_export_options, state_of
+from .scene.export_options import LOST
 from .text import draw_text
 from .user_files import ADDON
-from .view import SHOWN_ROWS, STATUSES, view
+from .view import ONLY_HERE, SHOWN_ROWS, STATUSES, view
 
 KIND_ICONS: Mapping[str, Any] = {
     ".blend": "BLENDER",
@@ -23,9 +24,6 @@ KIND_ICONS: Mapping[str, Any] = {
     ".glb": "MESH_UVSPHERE",
     ".stl": "MESH_CUBE",
 }
-ONLY_HERE = ("here", "deleted_there")
-"""What the storage does not have."""
-SHOWN_VERSIONS = 8
 WIDE = 400
 """Pixels of the sidebar from which on the list shows the whole ID."""
 
@@ -112,8 +110,11 @@ class GGG_CLOUD_UL_components(UIList):
         left = row.row(align=True)
         left.label(text="", icon=STATUSES[item.status][1])  # type: ignore[attr-defined]
         path = PurePosixPath(name)
-        kind = KIND_ICONS.get(path.suffix.lower(), "FILE")
-        left.label(text=name if is_wide else path.stem, icon=kind, translate=False)
+        text, picture = name if is_wide else path.stem, icon_of(name)
+        if picture:
+            left.label(text=text, icon_value=picture, translate=False)
+        else:
+            left.label(text=text, icon=KIND_ICONS.get(path.suffix.lower(), "FILE"), translate=False)
         right = row.row()
         right.alignment = "RIGHT"
         right.label(text=item.size, translate=False)  # type: ignore[attr-defined]
@@ -157,8 +158,6 @@ class GGG_CLOUD_PT_components(SidebarPanel):
             layout.label(text="Refresh to see what is there", icon="INFO")
         is_stored = bool(chosen) and state.components[state.active_index].status not in ONLY_HERE
         self._draw_buttons(layout, chosen, is_stored)
-        if chosen and view.versions_of == chosen:
-            _draw_versions(layout)
 
     @staticmethod
     def _draw_buttons(layout: UILayout, chosen: str, is_stored: bool) -> None:
@@ -171,29 +170,8 @@ class GGG_CLOUD_PT_components(SidebarPanel):
         link = linked.operator("ggg_cloud.pull", text="Link", icon="LINKED")
         link.component_id = chosen
         link.link = True
-        row.operator("ggg_cloud.versions", text="", icon="RECOVER_LAST").component_id = chosen
+        row.operator("ggg_cloud.details", text="", icon="INFO").component_id = chosen
         row.operator("ggg_cloud.delete", text="", icon="TRASH").component_id = chosen
-
-
-def _draw_versions(layout: UILayout) -> None:
-    box = layout.box()
-    box.label(text=counted(len(view.versions), "version"), icon="RECOVER_LAST")
-    column = box.column(align=True)
-    for version in view.versions[:SHOWN_VERSIONS]:
-        row = column.row(align=True)
-        row.label(text=f"{shown_ago(version.modified)}", translate=False)
-        row.label(text=shown_size(version.size), translate=False)
-        buttons = row.row(align=True)
-        buttons.alignment = "RIGHT"
-        if version.is_current:
-            buttons.label(text="current")
-            continue
-        pull = buttons.operator("ggg_cloud.pull", text="", icon="IMPORT")
-        pull.component_id, pull.version_id = view.versions_of, version.version_id
-        restore = buttons.operator("ggg_cloud.restore", text="", icon="LOOP_BACK")
-        restore.component_id, restore.version_id = view.versions_of, version.version_id
-    if len(view.versions) > SHOWN_VERSIONS:
-        column.label(text=f"and {counted(len(view.versions) - SHOWN_VERSIONS, 'older one')}")
 
 
 class GGG_CLOUD_PT_push(SidebarPanel):
@@ -214,11 +192,33 @@ class GGG_CLOUD_PT_push(SidebarPanel):
         column.prop(state, "file_format")
         column.prop(state, "component_name", placeholder="As what is pushed")
         column = layout.column()
+        if LOST[state.file_format]:
+            draw_text(column, context, LOST[state.file_format], "INFO")
         push = column.operator("ggg_cloud.export_upload", text="Push", icon="EXPORT")
         push.component_id = state.component_name
         push.source = state.source
         push.file_format = state.file_format
+        push.comment = state.comment
+        for name in EXPORT_OPTIONS:
+            setattr(push, name, getattr(state, name))
         column.operator("ggg_cloud.push", text="Push a File...", icon="FILEBROWSER")
+
+
+class GGG_CLOUD_PT_push_options(SidebarPanel):
+    """How it is written."""
+
+    bl_idname = "GGG_CLOUD_PT_push_options"
+    bl_label = "Options"
+    bl_parent_id = "GGG_CLOUD_PT_push"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 - Blender's own way to declare it
+
+    def draw(self, context: Context) -> None:
+        """Draw what the format has a use for."""
+        assert self.layout is not None
+        column = self.layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        draw_export_options(column, state_of(context), state_of(context).file_format)
 
 
 def draw_progress(row: UILayout, run: Run) -> None:
@@ -234,5 +234,6 @@ register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-
         GGG_CLOUD_UL_components,
         GGG_CLOUD_PT_components,
         GGG_CLOUD_PT_push,
+        GGG_CLOUD_PT_push_options,
     )
 )

@@ -1,12 +1,23 @@
 """What the sidebar asks. Lives on the window manager: never saved in a .blend."""
 
 import json
+from dataclasses import fields
+from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
-from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
-from bpy.types import Context, PropertyGroup
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+from bpy.types import Context, PropertyGroup, UILayout
 
+from .scene.export_options import AXES, ExportOptions
 from .shown import shown_age, shown_size
 from .view import Row, view
 
@@ -24,6 +35,67 @@ FORMATS = (
 )
 
 
+_NOT_KEPT = {"SKIP_SAVE"}
+"""By an operator for its next call."""
+
+
+class ExportProperties:
+    """What may be chosen for a push: the fields of ExportOptions, and a comment."""
+
+    pack: BoolProperty(  # type: ignore[valid-type]
+        name="Pack Files",
+        description="Take the textures, libraries and other files that it needs into the .blend",
+        default=True,
+        options=_NOT_KEPT,
+    )
+    allow_missing: BoolProperty(  # type: ignore[valid-type]
+        name="Allow Missing Files",
+        description="Push it without the files that cannot be found or packed",
+        options=_NOT_KEPT,
+    )
+    compress: BoolProperty(  # type: ignore[valid-type]
+        name="Compress",
+        description="Write the .blend compressed, to about a quarter of its size",
+        default=True,
+        options=_NOT_KEPT,
+    )
+    apply_modifiers: BoolProperty(  # type: ignore[valid-type]
+        name="Apply Modifiers", description="Write the shapes that the modifiers make", default=True, options=_NOT_KEPT
+    )
+    axes: EnumProperty(name="Axes", items=AXES, options=_NOT_KEPT)  # type: ignore[valid-type]
+    scale: FloatProperty(  # type: ignore[valid-type]
+        name="Scale",
+        description="Multiply all lengths by this",
+        default=1,
+        min=1e-6,
+        soft_min=0.001,
+        soft_max=1000,
+        options=_NOT_KEPT,
+    )
+    comment: StringProperty(  # type: ignore[valid-type]
+        name="Comment", description="Kept with the component, for whoever pulls it", options=_NOT_KEPT
+    )
+
+
+EXPORT_OPTIONS = tuple(each.name for each in fields(ExportOptions))
+
+
+def export_options(properties: Any) -> ExportOptions:
+    """What is chosen in ExportProperties."""
+    return ExportOptions(**{name: getattr(properties, name) for name in EXPORT_OPTIONS})
+
+
+def draw_export_options(column: UILayout, properties: Any, suffix: str) -> None:
+    """Those that the format has a use for."""
+    names = (
+        ("pack", "allow_missing", "compress")
+        if suffix == ".blend"
+        else ("apply_modifiers", "axes", *(("scale",) if suffix in (".fbx", ".stl") else ()), "allow_missing")
+    )
+    for name in (*names, "comment"):
+        column.prop(properties, name)
+
+
 class GGGCloudComponent(PropertyGroup):
     """One line of the component list; ``name`` is the component ID."""
 
@@ -36,7 +108,7 @@ def _search(state: "GGGCloudState", context: Context) -> None:
     fill_list(state)
 
 
-class GGGCloudState(PropertyGroup):
+class GGGCloudState(ExportProperties, PropertyGroup):
     """What the sidebar asks, and the part of the components that its list shows."""
 
     components: CollectionProperty(type=GGGCloudComponent)  # type: ignore[valid-type]

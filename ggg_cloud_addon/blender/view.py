@@ -23,6 +23,8 @@ STATUSES: Mapping[str, tuple[str, Any]] = {
     "": ("", "BLANK1"),
 }
 """How a component in the storage stands to the synced folder: in words, and Blender's icon for it."""
+ONLY_HERE = ("here", "deleted_there")
+"""What the storage does not have."""
 
 
 class Row(NamedTuple):
@@ -36,6 +38,11 @@ class Row(NamedTuple):
     status: str = ""
     """One of :data:`STATUSES`."""
 
+    @property
+    def token(self) -> str:
+        """Another one with each content."""
+        return f"{self.size} {self.modified}"
+
 
 @dataclass(frozen=True)
 class Version:
@@ -45,6 +52,16 @@ class Version:
     size: int
     modified: float
     is_current: bool
+
+
+@dataclass(frozen=True)
+class Details:
+    """What the storage knows of one component."""
+
+    component_id: str
+    metadata: Mapping[str, str]
+    versions: tuple[Version, ...]
+    """The newest first."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +86,10 @@ class View:
     matching: int = 0
     """How many of the rows the search lets through."""
     is_listed: bool = False
-    versions_of: str = ""
-    versions: list[Version] = field(default_factory=list)
+    details: Details | None = None
+    """Of the component that they were asked for last."""
+    previews: dict[str, str] = field(default_factory=dict)
+    """By component ID, the file with its picture."""
     outcome: dict[str, Any] | None = None
     """What the last sync or its preview answered (the worker's verb ``sync``)."""
     messages: "deque[Message]" = field(default_factory=lambda: deque(maxlen=MESSAGES))
@@ -89,7 +108,7 @@ class View:
         """Another storage, or another folder in sync with it, is used from now on."""
         self.storage += 1
         self.rows, self.is_listed = [], False
-        self.versions_of, self.versions = "", []
+        self.details, self.previews = None, {}
         self.outcome = None
 
     def put(self, row: Row) -> None:
@@ -99,9 +118,11 @@ class View:
         self.rows.insert(index, row)
 
     def drop(self, component_ids: set[str]) -> None:
-        """Take components out, and what was known of their versions."""
-        if self.versions_of in component_ids:
-            self.versions_of, self.versions = "", []
+        """Take components out, and what else was known of them."""
+        if self.details and self.details.component_id in component_ids:
+            self.details = None
+        for component_id in component_ids:
+            self.previews.pop(component_id, None)
         self.rows = [each for each in self.rows if each.component_id not in component_ids]
 
     def search(self, text: str, *, only_differences: bool) -> list[Row]:

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from .components import BatchResult, ComponentInfo, ComponentVersion
 from .config import CloudStorageConfig
-from .errors import StorageError
-from .files import FileSource
+from .errors import ObjectNotFoundError, StorageError
+from .files import BytesSource, FileSource
 from .metadata import check_metadata
-from .names import check_component_id
+from .names import check_component_id, preview_key
 from .providers import open_bucket, open_provider
 from .providers.base import Bucket, Condition, ObjectInfo, Provider, list_all
 from .transfers import Progress, adding_up, download_file
@@ -62,13 +62,16 @@ class CloudStorageManager:
         *,
         metadata: Mapping[str, str] | None = None,
         condition: Condition = None,
+        preview: bytes | None = None,
         progress: Progress | None = None,
     ) -> ComponentInfo:
         """Store a file as a component: whole, or not at all.
 
         Args:
-            metadata: keys of ``a-z``, ``0-9`` and ``_``; 2 KB with the values at most.
+            metadata: keys of ``a-z``, ``0-9`` and ``_``; 2 KB with the values at most. :mod:`.metadata` has those that
+                the sidebar and the command know.
             condition: only if it is absent, or still has an ETag.
+            preview: a small picture of it (PNG). One that cannot be stored is a line in the log and no error.
 
         Raises:
             LocalFileError: there is no such file, or it cannot be read.
@@ -86,6 +89,8 @@ class CloudStorageManager:
             on_bytes=adding_up(progress, source.size),
         )
         log.info("Pushed %s, %d bytes in %.2f s", key, info.size, time.monotonic() - begun)
+        if preview is not None:
+            self._put_preview(component_id, preview)
         return self._component(info)
 
     def download_component(
@@ -128,11 +133,21 @@ class CloudStorageManager:
         """What was stored with the component in ``upload_component(metadata=...)``."""
         return self.get_info(component_id).metadata
 
+    def get_preview(self, component_id: str) -> bytes | None:
+        """The picture that was stored with a component (PNG); ``None`` if there is none."""
+        self.key_of(component_id)
+        try:
+            with self.provider.get(preview_key(self.key_prefix, component_id)) as download:
+                return b"".join(download)
+        except ObjectNotFoundError:
+            return None
+
     def delete_component(self, component_id: str, *, condition: Condition = None) -> None:
         """Delete a component; where the store keeps versions, its content stays among them."""
         key = self.key_of(component_id)
         self.provider.delete(key, condition=condition)
         log.info("Deleted %s", key)
+        self._delete_previews([component_id])
 
     def list_versions(self, component_id: str) -> list[ComponentVersion]:
         """The history of a component, also of a deleted one, newest first."""
@@ -192,6 +207,7 @@ class CloudStorageManager:
                 log.info("Deleted %s", keys[component_id])
             else:
                 results[component_id] = _failed(component_id, answer)
+        self._delete_previews([each.component_id for each in results.values() if each.ok])
         return [results[component_id] for component_id in wanted]
 
     def share_link(self, component_id: str, seconds: int = DAY, *, version_id: str | None = None) -> str:
@@ -235,6 +251,21 @@ class CloudStorageManager:
         """What every key begins with: the prefix and a ``/``, or nothing."""
         prefix = self.config.prefix.strip("/")
         return f"{prefix}/" if prefix else ""
+
+    def _put_preview(self, component_id: str, preview: bytes) -> None:
+        try:
+            self.provider.put(preview_key(self.key_prefix, component_id), BytesSource(preview))
+        except StorageError:
+            log.exception("The preview of %s was not stored", component_id)
+
+    def _delete_previews(self, component_ids: list[str]) -> None:
+        try:
+            answers = self.provider.delete_many([preview_key(self.key_prefix, each) for each in component_ids])
+        except StorageError as error:
+            answers = [error]
+        for answer in answers:
+            if answer is not None and not isinstance(answer, ObjectNotFoundError):
+                log.error("A preview was not deleted", exc_info=answer)
 
     def _component(self, info: ObjectInfo) -> ComponentInfo:
         return ComponentInfo(

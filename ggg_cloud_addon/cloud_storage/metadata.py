@@ -14,6 +14,12 @@ MAX_BYTES = 2048
 """Keys and values together, as stored (Amazon S3 user guide, "Working with object metadata"; Azure takes 8 KB)."""
 SHA256 = "ggg_sha256"
 """The key of our own: the SHA-256 of the content, in hex."""
+BLENDER, OBJECTS, VERTICES, MATERIALS = "blender", "objects", "vertices", "materials"
+"""Of a component: the version of Blender that saved it, such as ``5.0.1`` or ``5.0``, and how much is in it."""
+BOUNDS, UNITS = "bounds", "units"
+"""The sides of the box around it in metres, such as ``1.2 0.5 3.1``; the scene's units, such as ``METRIC 1``."""
+AUTHOR, COMMENT = "author", "comment"
+"""Who pushed it, and what they say about it."""
 EMPTY = "%"
 """Stands for an empty value, which not every store takes; no encoded value looks like it."""
 PRINTABLE = "".join(map(chr, range(32, 127))).replace("%", "")

@@ -20,8 +20,10 @@ STATE_FOLDER = ".ggg_cloud"
 """In a synced folder: the state between runs."""
 STORE_FOLDER = ".ggg_store"
 """In a plain-folder store: what is known of its files."""
-RESERVED_FOLDERS = (STATE_FOLDER, STORE_FOLDER)
-"""No component may lie in them."""
+PREVIEW_FOLDER = ".ggg_previews"
+"""In a store, below the prefix: a picture of each component that has one, as PNG."""
+RESERVED_FOLDERS = (STATE_FOLDER, STORE_FOLDER, PREVIEW_FOLDER)
+"""No component may lie in them, and no listing shows them."""
 SYSTEM_FOLDERS = ("lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "@eaDir")
 """What systems keep at the top of a drive; not for us, and often not readable."""
 
@@ -49,6 +51,17 @@ def check_component_id(component_id: str) -> str:
     for part in component_id.split("/"):
         _check_part(part, shown)
     return component_id
+
+
+def preview_key(prefix: str, component_id: str) -> str:
+    """The key of a component's picture; ``prefix`` ends with ``/`` or is empty."""
+    return f"{prefix}{PREVIEW_FOLDER}/{component_id}.png"
+
+
+def check_key(key: str) -> str:
+    """The same as :func:`check_component_id` for a key that may be a picture's."""
+    check_component_id(key.replace(f"{PREVIEW_FOLDER}/", "", 1))
+    return key
 
 
 def _check_part(part: str, shown: str) -> None:

@@ -24,7 +24,7 @@ CANCEL_SECONDS = 0.7
 """So long a job may take to end by itself when it is cancelled; on a network that stalls none does."""
 KILL_SECONDS = 0.2
 """So long a killed process is waited for."""
-AGAIN = ("check", "download", "list", "sync", "versions")
+AGAIN = ("check", "details", "download", "list", "previews", "sync")
 """What may be done again from its beginning, whether or not it was done before. An upload may not: it would replace
 what somebody else pushed in between."""
 CANCELLED = "It was cancelled; what was under way is done whole or not at all."
@@ -39,6 +39,11 @@ STALLED = (
 
 class JobError(Exception):
     """The job failed; the text is one sentence for a person."""
+
+    def __init__(self, sentence: str, kind: str = "") -> None:
+        super().__init__(sentence)
+        self.kind = kind
+        """The name of the engine's error, such as ``PreconditionFailedError``; empty if it was none."""
 
 
 class Job:
@@ -64,6 +69,7 @@ class Job:
         self._parts: list[Part] = []
         self._value: Any = None
         self._error: str | None = None
+        self._kind = ""
 
     @property
     def ended(self) -> bool:
@@ -82,7 +88,7 @@ class Job:
         """
         self.join()
         if self._error is not None:
-            raise JobError(self._error)
+            raise JobError(self._error, self._kind)
         return self._value
 
     def cancel(self) -> None:
@@ -107,12 +113,12 @@ class Job:
             self.done, self.total, self.text = message.done, message.total, message.text
             self.items_done, self.items = message.items_done, message.items
 
-    def end(self, *, value: Any = None, error: str | None = None) -> None:
+    def end(self, *, value: Any = None, error: str | None = None, kind: str = "") -> None:
         """Called by the client's threads."""
         for part in self._parts:
             add_part(value, part)
         self._value = value
-        self._error = error
+        self._error, self._kind = error, kind
         self._ended.set()
 
 
@@ -284,7 +290,7 @@ class _Worker:
             if isinstance(message, Finished):
                 job.end(value=message.value)
             else:
-                job.end(error=message.sentence)
+                job.end(error=message.sentence, kind=message.error)
 
     def _end_jobs(self, why: str) -> None:
         with self._lock:

@@ -68,6 +68,8 @@ class Failed:
 
     id: int
     sentence: str
+    error: str = ""
+    """The name of the engine's error, such as ``PreconditionFailedError``."""
 
 
 Message = Request | Progress | Part | Finished | Failed

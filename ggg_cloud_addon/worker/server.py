@@ -72,7 +72,8 @@ class _Server:
                 self._say(message)
         except StorageError as error:
             log.exception("Job %d (%s) failed", request.id, request.verb)
-            self._say(Failed(request.id, (isinstance(error, SdkError) and advice()) or str(error)))
+            sentence = (isinstance(error, SdkError) and advice()) or str(error)
+            self._say(Failed(request.id, sentence, type(error).__name__))
         except Exception:
             log.exception("Job %d (%s) failed by a fault of GGG Cloud", request.id, request.verb)
             fault = "GGG Cloud has a fault here; the log says which. Please report it."

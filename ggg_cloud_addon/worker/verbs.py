@@ -1,11 +1,18 @@
 """What the worker can do: one function for each verb. Answers are plain JSON; times are seconds since 1970."""
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..cloud_storage import CloudStorageManager, ComponentInfo, StorageSynchronizer, SyncConfig, SyncResult
 from ..cloud_storage.check import check_storage
+from ..cloud_storage.errors import ObjectNotFoundError
+from ..cloud_storage.files import part_file
+from ..cloud_storage.providers.base import IfAbsent, IfMatch
 from ..cloud_storage.sync import compare
 from ..cloud_storage.sync.events import Looked, SyncEvent, Totals
 from ..cloud_storage.sync.plan import DELETES, SILENT, Action
@@ -35,8 +42,22 @@ def _list(manager: CloudStorageManager, tell: Teller, folder: dict[str, Any] | N
     return {"location": manager.provider.location, "rows": rows}
 
 
-def _upload(manager: CloudStorageManager, tell: Teller, path: str, component_id: str) -> Plain:
-    return _plain(manager.upload_component(path, component_id, progress=tell))
+def _upload(
+    manager: CloudStorageManager,
+    tell: Teller,
+    path: str,
+    component_id: str,
+    metadata: dict[str, str] | None = None,
+    preview: str | None = None,
+    condition: str | None = None,
+) -> Plain:
+    """Upload a file. ``preview`` is its picture's path; ``condition`` is ``absent``, or the ETag that must hold."""
+    held = None if condition is None else IfAbsent() if condition == "absent" else IfMatch(condition)
+    picture = Path(preview).read_bytes() if preview else None
+    info = manager.upload_component(
+        path, component_id, metadata=metadata, preview=picture, condition=held, progress=tell
+    )
+    return _plain(info)
 
 
 def _download(
@@ -60,6 +81,42 @@ def _delete(manager: CloudStorageManager, tell: Teller, component_ids: list[str]
 
 def _check(manager: CloudStorageManager, tell: Teller, create: bool = False, keep_versions: bool = False) -> Plain:
     return [asdict(each) for each in check_storage(manager, create=create, keep_versions=keep_versions)]
+
+
+def _details(manager: CloudStorageManager, tell: Teller, component_id: str, folder: str) -> Plain:
+    """All that is known of one component: of a deleted one its versions. Its picture comes into ``folder``."""
+    try:
+        info = manager.get_info(component_id)
+    except ObjectNotFoundError:
+        return {"info": None, "versions": _versions(manager, tell, component_id), "preview": None}
+    path = _fetch_preview(manager, Path(folder), component_id, info.etag)
+    versions = _versions(manager, tell, component_id) if manager.provider.capabilities.versions else []
+    return {"info": _plain(info), "versions": versions, "preview": path}
+
+
+def _previews(manager: CloudStorageManager, tell: Teller, items: list[tuple[str, str]], folder: str) -> Plain:
+    """The pictures of components, each with a token that changes with its content: by ID the file in ``folder``, or
+    ``None`` where there is none."""
+    paths: dict[str, str | None] = {}
+    with ThreadPoolExecutor(manager.max_concurrency) as pool:
+        fetched = pool.map(lambda item: _fetch_preview(manager, Path(folder), *item), items)
+        for (component_id, _), path in zip(items, fetched, strict=True):
+            paths[component_id] = path
+            tell(0, 0, items_done=len(paths), items=len(items))
+    return paths
+
+
+def _fetch_preview(manager: CloudStorageManager, folder: Path, component_id: str, token: str) -> str | None:
+    name = hashlib.sha256(f"{manager.provider.identity} {manager.key_of(component_id)} {token}".encode()).hexdigest()
+    path = folder / f"{name[:32]}.png"
+    if not path.exists():
+        picture = manager.get_preview(component_id)
+        if picture is None:
+            return None
+        with part_file(folder, path.name) as part:
+            part.write_bytes(picture)
+            os.replace(part, path)
+    return str(path)
 
 
 def _versions(manager: CloudStorageManager, tell: Teller, component_id: str) -> Plain:
@@ -122,7 +179,8 @@ VERBS: dict[str, Verb] = {
     "download": _download,
     "delete": _delete,
     "check": _check,
-    "versions": _versions,
+    "details": _details,
+    "previews": _previews,
     "restore": _restore,
     "sync": _sync,
 }

@@ -280,16 +280,16 @@ def test_an_older_version_is_restored_and_a_component_deleted(addon: Any, store:
     for content in (b"first", b"the second"):
         file.write_bytes(content)
         bpy.ops.ggg_cloud.push(filepath=str(file))
-    bpy.ops.ggg_cloud.versions(component_id="notes.blend")
+    bpy.ops.ggg_cloud.details(component_id="notes.blend")
     view = sys.modules[f"{ADDON}.blender.view"].view
-    newest, oldest = view.versions
+    newest, oldest = view.details.versions
     assert (newest.is_current, newest.size, oldest.is_current, oldest.size) == (True, 10, False, 5)
     bpy.ops.ggg_cloud.restore(component_id="notes.blend", version_id=oldest.version_id)
     assert (store / "notes.blend").read_bytes() == b"first"
     assert state.components["notes.blend"].size == "5 B"
-    assert [each.size for each in view.versions] == [5, 10, 5]
+    assert [each.size for each in view.details.versions] == [5, 10, 5]
     bpy.ops.ggg_cloud.push(filepath=str(file))
-    assert not view.versions_of, "there is one more by now"
+    assert view.details is None, "there is one more by now"
     bpy.ops.ggg_cloud.delete(component_id="notes.blend")
     assert not (store / "notes.blend").exists()
     assert not state.components
@@ -360,22 +360,24 @@ def test_what_is_shown_and_agreed_to_is_of_the_storage_and_the_folder_in_use(add
     others = {"root": store.with_name("other"), "sync_folder": store.with_name("folder"), "exclude": "wip/*"}
     for name, value in others.items():
         operators.export_upload(component_id="ground.blend")
-        operators.versions(component_id="ground.blend")
+        operators.details(component_id="ground.blend")
         view.outcome = {"state": "confirm", "deletes": ["ground.blend"]}
         assert view.rows
-        assert view.versions_of
+        assert view.details
         setattr(connection, name, str(value))
-        assert (view.rows, view.versions_of, view.outcome, list(state.components)) == ([], "", None, [])
+        assert (view.rows, view.details, view.outcome, list(state.components)) == ([], None, None, [])
 
 
 def test_what_a_job_brings_of_a_storage_that_is_no_more_used_is_not_shown(addon: Any, store: Path) -> None:
     add_objects()
     connection, state = addon.connections[0], bpy.context.window_manager.ggg_cloud
     bpy.ops.ggg_cloud.export_upload(component_id="ground.blend")
-    operators, sync = (sys.modules[f"{ADDON}.blender.{name}"] for name in ("operators", "sync_operators"))
+    operators, details, sync = (
+        sys.modules[f"{ADDON}.blender.{name}"] for name in ("operators", "details", "sync_operators")
+    )
     connection.sync_folder = str(store.with_name("folder"))
     given = {"component_id": "ground.blend", "dry_run": True, "deletes": False, "_in_window": True}
-    for kind in (operators.GGG_CLOUD_OT_refresh, operators.GGG_CLOUD_OT_versions, sync.GGG_CLOUD_OT_sync):
+    for kind in (operators.GGG_CLOUD_OT_refresh, details.GGG_CLOUD_OT_details, sync.GGG_CLOUD_OT_sync):
         begun = SimpleNamespace(**given)
         begun._synced = lambda *args, begun=begun, **options: sync._SyncOperator._synced(begun, *args, **options)
         steps = kind.steps(begun, bpy.context)
@@ -385,7 +387,7 @@ def test_what_a_job_brings_of_a_storage_that_is_no_more_used_is_not_shown(addon:
             next(steps)
         assert not state.components
         assert json.loads(state.last_sync) is None
-        assert not operators.view.versions_of
+        assert operators.view.details is None
         connection.root = connection.root[:-1]
 
 

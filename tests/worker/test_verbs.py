@@ -108,7 +108,7 @@ def test_an_older_version_comes_back(
     for content in (b"first", b"second"):
         change(folder / "arm.blend", content)
         worker.submit("upload", config, path=str(folder / "arm.blend"), component_id="arm.blend").wait()
-    versions = worker.submit("versions", config, component_id="arm.blend").wait()
+    versions = worker.submit("details", config, component_id="arm.blend", folder=str(tmp_path)).wait()["versions"]
     assert [(size, current) for _, size, _, current in versions] == [(6, True), (5, False)]
     old = versions[1][0]
     target = tmp_path / "old.blend"

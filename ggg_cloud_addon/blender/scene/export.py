@@ -69,7 +69,7 @@ def export_steps(
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise SceneError(f'"{path.name}" cannot be pushed: choose one of {", ".join(FORMATS)}.')
-    chosen = _chosen(objects, visible_only=suffix in EXCHANGE_FORMATS)
+    chosen = chosen_objects(objects, suffix)
     if suffix in EXCHANGE_FORMATS and not any(obj.type in _TYPES[suffix] for obj in chosen):
         raise SceneError(f'"{name}" holds nothing that {suffix} can store: choose meshes, or push a .blend.')
     bpy.ops.ed.flush_edits()  # what is being edited or sculpted, into the objects' data
@@ -93,8 +93,9 @@ def export_steps(
     return problems
 
 
-def _chosen(objects: Sequence[Object] | Collection | Scene, *, visible_only: bool) -> list[Object]:
-    """Return the objects to write, each once; raise SceneError when there are none."""
+def chosen_objects(objects: Sequence[Object] | Collection | Scene, suffix: str) -> list[Object]:
+    """Return the objects that a file of this kind gets, each once; raise SceneError when there are none."""
+    visible_only = suffix in EXCHANGE_FORMATS
     if not isinstance(objects, Collection | Scene):
         if not objects:
             raise SceneError("Nothing is selected: select the objects to push.")

@@ -35,7 +35,7 @@ from ..errors import (
     UnsupportedError,
 )
 from ..files import flush_to_disk, is_full, is_link, is_part, link_or_copy, move_into_place, part_file
-from ..names import STORE_FOLDER, SYSTEM_FOLDERS, check_component_id, fold
+from ..names import PREVIEW_FOLDER, STORE_FOLDER, SYSTEM_FOLDERS, check_key, fold
 from . import problems
 from .base import (
     CHUNK,
@@ -225,7 +225,7 @@ class FolderProvider:
 
     def _path(self, key: str) -> Path:
         """The key's file; never one outside the folder."""
-        path = self.root / check_component_id(key)
+        path = self.root / check_key(key)
         if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(self.root)):
             raise InvalidIdError(f'"{key}" lies behind a link that leads out of the store; use another ID.')
         return path
@@ -361,6 +361,7 @@ class FolderProvider:
             (folder + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""), entry.path)
             for entry in entries
             if (folder or entry.name not in (STORE_FOLDER, *SYSTEM_FOLDERS))
+            and entry.name != PREVIEW_FOLDER
             and not is_part(entry.name)
             and not is_link(entry)
         )

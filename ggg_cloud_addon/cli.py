@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from . import cloud_storage, headless
 from .blender.scene import LINKED_FOLDER, SceneError
+from .blender.scene.export_options import ExportOptions
 from .cli_parser import UsageError, make_parser
 from .cli_sync import NEEDS_A_PERSON, as_document, as_table, exit_code, run_sync
 from .cloud_storage import (
@@ -165,13 +166,26 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
         headless.open_scene(Path(args.files[0]))
     elif not headless.has_open_scene():
         raise UsageError("No scene is open; name the .blend file whose content is pushed.")
-    with headless.exported(component_id, collection=args.collection, selection=args.selection) as path:
-        return _pushed(args, _upload(args, manager, path, component_id))
+    options = ExportOptions(pack=not args.no_pack, allow_missing=args.allow_missing)
+    with headless.exported(
+        component_id, collection=args.collection, selection=args.selection, options=options, comment=args.comment or ""
+    ) as made:
+        for problem in made.missing:
+            print(f"Without it: {problem}.", file=sys.stderr)
+        info = _upload(args, manager, made.path, component_id, made.metadata, made.preview)
+        return _pushed(args, info)
 
 
-def _upload(args: argparse.Namespace, manager: CloudStorageManager, path: Path, component_id: str) -> ComponentInfo:
+def _upload(
+    args: argparse.Namespace,
+    manager: CloudStorageManager,
+    path: Path,
+    component_id: str,
+    metadata: Mapping[str, str] | None = None,
+    preview: bytes | None = None,
+) -> ComponentInfo:
     with _bar(args, component_id) as progress:
-        return manager.upload_component(path, component_id, progress=progress)
+        return manager.upload_component(path, component_id, metadata=metadata, preview=preview, progress=progress)
 
 
 def _pushed(args: argparse.Namespace, info: ComponentInfo) -> Answer:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import headless
+from .blender.scene.export_options import ExportOptions
 from .cloud_storage import CloudStorageConfig, CloudStorageManager
 
 IMAGE_SIZE = 64
@@ -66,6 +67,7 @@ def run_demo(
             _build_scene()
         headless.save_scene(scene)
         rows = []
+        options = ExportOptions(allow_missing=True)  # what is missing is missing before and after
         all_same = True
         for suffix in (".blend", ".fbx"):
             component_id = name + suffix
@@ -74,8 +76,8 @@ def run_demo(
             before = take_inventory(as_fbx=suffix == ".fbx")
             say(f"Pushing {component_id} to {manager.provider.location}")
             begun = time.perf_counter()
-            with headless.exported(component_id) as path:
-                size = manager.upload_component(path, component_id).size
+            with headless.exported(component_id, options=options, preview=False) as made:
+                size = manager.upload_component(made.path, component_id).size
             pushed = time.perf_counter()
             say(f"Pulling {component_id} into an empty scene")
             _empty_scene(settings)

@@ -6,12 +6,14 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .blender.scene import SceneError
 from .blender.scene.blend_file import has_end
+from .blender.scene.export_options import ExportOptions
 from .cloud_storage.files import flush_to_disk, link_or_copy, part_file, sweep_parts, translated
 
 
@@ -87,17 +89,38 @@ def empty_scene() -> None:
         bpy.ops.wm.read_factory_settings(use_empty=True)
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What was written of a scene, and what is told of it."""
+
+    path: Path
+    preview: bytes | None
+    """PNG; ``None`` if there is nothing to see."""
+    metadata: Mapping[str, str]
+    missing: Sequence[str]
+    """What it had to do without: a file's name, and what is wrong with it."""
+
+
 @contextlib.contextmanager
-def exported(component_id: str, *, collection: str | None = None, selection: bool = False) -> Iterator[Path]:
+def exported(
+    component_id: str,
+    *,
+    collection: str | None = None,
+    selection: bool = False,
+    options: ExportOptions | None = None,
+    comment: str = "",
+    preview: bool = True,
+) -> Iterator[Exported]:
     """Export a collection, the selection, or else the whole scene; the file is there inside the block.
 
     Raises:
         SceneError: there is nothing to export, or it cannot be.
     """
     with tempfile.TemporaryDirectory(prefix="ggg_cloud_") as folder:
-        path = Path(folder, Path(component_id).name)
+        path, picture = Path(folder, Path(component_id).name), Path(folder, "preview.png")
         with blender() as bpy:
-            from .blender.scene.export import export_component, selected_objects
+            from .blender.scene.describe import describe
+            from .blender.scene.export import chosen_objects, export_component, selected_objects
 
             content = bpy.context.scene
             if selection:
@@ -107,11 +130,14 @@ def exported(component_id: str, *, collection: str | None = None, selection: boo
                 if content is None:
                     raise SceneError(f'The scene has no collection "{collection}"; check its name.')
             try:
-                export_component(path, content, name=Path(component_id).stem)
+                metadata = describe(chosen_objects(content, path.suffix.lower()), comment=comment)
+                missing = export_component(
+                    path, content, name=Path(component_id).stem, options=options, preview=picture if preview else None
+                )
             except OSError as error:
                 why = " ".join(str(error).split())
                 raise SceneError(f'"{component_id}" cannot be exported ({why}); check the free space.') from error
-        yield path
+        yield Exported(path, picture.read_bytes() if picture.exists() else None, metadata, missing)
 
 
 def load(path: Path, component_id: str, *, link: bool = False) -> int:

@@ -11,15 +11,13 @@ from .connections import storage_config
 from .job import Step, Steps, WorkerOperator, worker
 from .operators import show_component
 from .panel import SidebarPanel
-from .previews import icon_of, preview_folder
+from .previews import PICTURE_SCALE, icon_of, preview_folder
 from .properties import state_of
-from .shown import counted, shown_ago, shown_size
+from .shown import counted, newer_blender, shown_ago, shown_metadata, shown_size
 from .text import draw_text
 from .view import Details, Version, view
 
 SHOWN_VERSIONS = 8
-PICTURE_SCALE = 6.0
-"""Of the preview: so many times the size of an icon."""
 
 
 class GGG_CLOUD_OT_details(WorkerOperator):
@@ -94,40 +92,12 @@ class GGG_CLOUD_PT_details(SidebarPanel):
         if picture:
             layout.template_icon(picture, scale=PICTURE_SCALE)
         column = layout.column(align=True)
-        for line in told_of(details.metadata):
+        for line in shown_metadata(details.metadata):
             draw_text(column, context, line)
         newer = newer_blender(details.metadata)
         if newer:
             draw_text(layout, context, newer, "ERROR")
         _draw_versions(layout, details)
-
-
-def told_of(metadata: Any) -> list[str]:
-    """What a component's metadata say, in words."""
-    counts = [
-        counted(int(metadata[key]), noun)
-        for key, noun in (("objects", "object"), ("vertices", "vertex"), ("materials", "material"))
-        if metadata.get(key, "").isdigit()
-    ]
-    lines = [", ".join(counts)]
-    if "bounds" in metadata:
-        lines.append(" x ".join(metadata["bounds"].split()) + " m")
-    if "blender" in metadata:
-        lines.append(f"Blender {metadata['blender']}" + (f", by {metadata['author']}" if "author" in metadata else ""))
-    lines.append(metadata.get("comment", ""))
-    return [line for line in lines if line]
-
-
-def newer_blender(metadata: Any) -> str:
-    """A warning if a newer Blender than this one saved it, or nothing."""
-    version = metadata.get("blender", "")
-    parts = version.split(".")[:2]
-    if len(parts) == 2 and all(part.isdigit() for part in parts) and tuple(map(int, parts)) > bpy.app.version[:2]:
-        return (
-            f"Saved by Blender {version}, newer than this {bpy.app.version_string}: it may not open here, or lose "
-            "what this Blender does not know."
-        )
-    return ""
 
 
 def _draw_versions(layout: UILayout, details: Details) -> None:

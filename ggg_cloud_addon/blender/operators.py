@@ -10,14 +10,14 @@ from bpy.types import Context, Event, Operator
 from ..worker.client import JobError
 from .connections import active_connection, preferences_of, storage_config, sync_settings
 from .job import Returned, Steps, WorkerOperator, log_folder, runs, show, worker
-from .previews import fetch_previews
+from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, SceneError
 from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, selected_objects
 from .scene.export_options import LOST
 from .scene.load import load_steps
-from .shown import counted, shown_size
+from .shown import counted, newer_blender, shown_size
 from .text import draw_text
 from .view import Row, view
 
@@ -165,6 +165,9 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         # The list may not be there yet, or not whole: what is typed counts too.
         column.prop_search(self, "component_id", state_of(context), "components", results_are_suggestions=True)
         column.prop(self, "link")
+        picture = icon_of(self.component_id)
+        if picture:
+            column.template_icon(picture, scale=PICTURE_SCALE)
 
     def steps(self, context: Context) -> Steps:
         """Download it, to be appended into a temporary file, to be linked into one that stays; then load it."""
@@ -183,12 +186,14 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
             path=str(target),
             overwrite=False,
             version_id=self.version_id or None,
+            blender=bpy.app.version[:2],
         )
         yield job
-        job.wait()
+        newer = newer_blender(job.wait()["metadata"])
         name = Path(self.component_id).stem
         objects = yield from load_steps(target, name, context=context, link=self.link)
-        return f'Pulled "{self.component_id}": {counted(len(objects), "object")}'
+        told = f'Pulled "{self.component_id}": {counted(len(objects), "object")}'
+        return f"{told}. {newer}" if newer else told
 
 
 class GGG_CLOUD_OT_refresh(WorkerOperator):

@@ -14,6 +14,8 @@ from .user_files import user_folder
 from .view import ONLY_HERE, SHOWN_ROWS, view
 
 FOLDER = "previews"
+PICTURE_SCALE = 6.0
+"""Of one that is shown alone: so many times the size of an icon."""
 _collections: list[Any] = []
 
 

@@ -1,9 +1,15 @@
-"""Sizes and times as people read them."""
+"""Sizes, times and what is told of components, as people read them."""
 
 import time
+from collections.abc import Mapping
+
+import bpy
 
 UNITS = ((60, "s"), (60, "min"), (24, "h"), (365, "d"))
 """How many of it make one of the next, and how it is written."""
+
+
+PLURALS = {"vertex": "vertices"}
 
 
 def shown_size(size: float, *, short: bool = False) -> str:
@@ -41,4 +47,32 @@ def shown_ago(modified: float) -> str:
 
 def counted(number: int, noun: str) -> str:
     """A number with its noun."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun if number == 1 else PLURALS.get(noun, noun + 's')}"
+
+
+def shown_metadata(metadata: Mapping[str, str]) -> list[str]:
+    """What a component's metadata say, in words."""
+    counts = [
+        counted(int(metadata[key]), noun)
+        for key, noun in (("objects", "object"), ("vertices", "vertex"), ("materials", "material"))
+        if metadata.get(key, "").isdigit()
+    ]
+    lines = [", ".join(counts)]
+    if "bounds" in metadata:
+        lines.append(" x ".join(metadata["bounds"].split()) + " m")
+    if "blender" in metadata:
+        lines.append(f"Blender {metadata['blender']}" + (f", by {metadata['author']}" if "author" in metadata else ""))
+    lines.append(metadata.get("comment", ""))
+    return [line for line in lines if line]
+
+
+def newer_blender(metadata: Mapping[str, str]) -> str:
+    """A warning if a newer Blender than this one saved it, or nothing."""
+    version = metadata.get("blender", "")
+    parts = version.split(".")[:2]
+    if len(parts) == 2 and all(part.isdigit() for part in parts) and tuple(map(int, parts)) > bpy.app.version[:2]:
+        return (
+            f"Saved by Blender {version}, newer than this {bpy.app.version_string}: it may not open here, or lose "
+            "what this Blender does not know."
+        )
+    return ""

@@ -25,6 +25,18 @@ EMPTY = "%"
 PRINTABLE = "".join(map(chr, range(32, 127))).replace("%", "")
 
 
+def version_of(metadata: Mapping[str, str]) -> tuple[int, int] | None:
+    """The series of Blender that saved a component, such as ``(5, 0)``; ``None`` if it is not known."""
+    found = re.match(r"(\d+)\.(\d+)", metadata.get(BLENDER, ""))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def can_open(blender: tuple[int, int], saved_by: tuple[int, int]) -> bool:
+    """Whether a Blender opens at all what a newer one saved. The header of 5.0's files is read from 4.5 on (release
+    notes of Blender 5.0, "Core"); no other change is known to this release."""
+    return saved_by <= blender or saved_by[0] < 5 or blender >= (4, 5)
+
+
 def check_metadata(metadata: Mapping[str, str]) -> None:
     """Refuse what not every store can keep.
 

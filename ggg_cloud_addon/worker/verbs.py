@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from ..cloud_storage import CloudStorageManager, ComponentInfo, StorageSynchronizer, SyncConfig, SyncResult
 from ..cloud_storage.check import check_storage
-from ..cloud_storage.errors import ObjectNotFoundError
+from ..cloud_storage.errors import ObjectNotFoundError, UnsupportedError
 from ..cloud_storage.files import part_file
+from ..cloud_storage.metadata import can_open, version_of
 from ..cloud_storage.providers.base import IfAbsent, IfMatch
 from ..cloud_storage.sync import compare
 from ..cloud_storage.sync.events import Looked, SyncEvent, Totals
@@ -67,7 +68,16 @@ def _download(
     path: str,
     overwrite: bool,
     version_id: str | None = None,
+    blender: tuple[int, int] | None = None,
 ) -> Plain:
+    """Download to a file. Nothing is fetched that this series of ``blender`` cannot open."""
+    if blender is not None:
+        saved_by = version_of(manager.get_info(component_id, version_id=version_id).metadata)
+        if saved_by is not None and not can_open((blender[0], blender[1]), saved_by):
+            raise UnsupportedError(
+                f'"{component_id}" was saved by Blender {saved_by[0]}.{saved_by[1]}, which this Blender cannot open: '
+                "pull it in a newer one, or an older version of it here."
+            )
     info = manager.download_component(component_id, path, version_id=version_id, overwrite=overwrite, progress=tell)
     return _plain(info)
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,52 +18,6 @@ pytestmark = pytest.mark.own_blender
 ROOT = Path(__file__).parents[2]
 ADDON = "bl_ext.user_default.ggg_cloud_addon"
 FORMATS = (".blend", ".fbx", ".gltf", ".glb", ".stl")
-INSTALL = """
-import os, sys, bpy
-bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
-sys.stdout.flush()
-os._exit(0)
-"""
-
-
-@pytest.fixture(scope="session")
-def addon_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built once, for this Python; `vendor/` has the wheels."""
-    if "GGG_CLOUD_TEST_INSTALLED" in os.environ:
-        return Path(os.environ["GGG_CLOUD_TEST_INSTALLED"], "addon.zip")
-    dist = tmp_path_factory.mktemp("dist")
-    system = {"linux": "linux-x64", "win32": "windows-x64", "darwin": "macos-arm64"}[sys.platform]
-    python = "{}.{}".format(*sys.version_info)
-    command = [sys.executable, ROOT / "build_addon.py", "--platform", system, "--python", python, "--output-dir", dist]
-    subprocess.run(command, check=True, capture_output=True)
-    return next(dist.iterdir())
-
-
-@pytest.fixture(scope="session")
-def installed(addon_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The extensions in a user folder where the zip is installed; to unpack the wheels for each test takes long."""
-    if "GGG_CLOUD_TEST_INSTALLED" in os.environ:
-        return Path(os.environ["GGG_CLOUD_TEST_INSTALLED"])
-    folder = tmp_path_factory.mktemp("installed")
-    environment = os.environ | {"BLENDER_USER_RESOURCES": str(folder / "user"), "HOME": str(folder)}
-    subprocess.run([sys.executable, "-c", INSTALL, addon_zip], check=True, env=environment, capture_output=True)
-    (folder / "addon.zip").symlink_to(addon_zip)
-    return folder
-
-
-@pytest.fixture
-def addon(installed: Path) -> Iterator[Any]:
-    """The enabled add-on's preferences, in the test's own Blender."""
-    if "GGG_CLOUD_TEST_INSTALLED" not in os.environ:
-        yield None  # the test itself runs elsewhere, see the mark
-        return
-    extensions = Path(os.environ["BLENDER_USER_RESOURCES"], "extensions")
-    extensions.mkdir(exist_ok=True)
-    for each in (installed / "user" / "extensions").iterdir():
-        (extensions / each.name).symlink_to(each)
-    bpy.ops.preferences.addon_enable(module=ADDON)
-    yield bpy.context.preferences.addons[ADDON].preferences
-    sys.modules[ADDON].unregister()  # disabling it would remove the wheels, which all tests share
 
 
 @pytest.fixture

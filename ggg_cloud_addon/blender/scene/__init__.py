@@ -21,6 +21,6 @@ class MissingFilesError(SceneError):
         more = f"; and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
         super().__init__(
             f'"{name}" is not whole: {shown}{more}. Mend it (File > External Data finds missing files), or push '
-            "without (Allow Missing Files)."
+            "without (Allow Missing Files in Blender, --allow-missing in the command)."
         )
         self.problems = tuple(problems)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ggg_cloud_addon.cloud_storage.errors import StorageError, StoreUnavailableError, UnsupportedError
-from ggg_cloud_addon.cloud_storage.names import check_component_id
+from ggg_cloud_addon.cloud_storage.names import PREVIEW_FOLDER, check_key
 from ggg_cloud_addon.cloud_storage.providers import problems
 from ggg_cloud_addon.cloud_storage.providers.base import (
     CHUNK,
@@ -101,7 +101,11 @@ class MemoryProvider:
     def list(self, prefix: str = "", *, token: str | None = None) -> Page:
         with self._lock:
             found = sorted(
-                (key for key, history in self._keys.items() if history.is_there and key.startswith(prefix)),
+                (
+                    key
+                    for key, history in self._keys.items()
+                    if history.is_there and key.startswith(prefix) and PREVIEW_FOLDER not in key.split("/")
+                ),
                 key=str.encode,
             )
             left = [key for key in found if token is None or key.encode() > token.encode()]
@@ -132,7 +136,7 @@ class MemoryProvider:
         metadata: Mapping[str, str] | None = None,
         on_bytes: OnBytes | None = None,
     ) -> ObjectInfo:
-        check_component_id(key)
+        check_key(key)
         content = b""
         try:
             with source.open() as reader:
@@ -150,7 +154,7 @@ class MemoryProvider:
             return self._store(key, content, hashlib.sha256(content).hexdigest(), metadata or {})
 
     def copy(self, key: str, target: str, *, version_id: str | None = None, condition: Condition = None) -> ObjectInfo:
-        check_component_id(target)
+        check_key(target)
         with self._lock:
             found = self._find(key, version_id)
             self._hold(target, condition)

@@ -63,7 +63,7 @@ def _ask_for_details(config: dict[str, Any], component_id: str) -> Generator[Ste
     found = job.wait()
     versions = tuple(Version(*row) for row in found["versions"])
     if view.storage == storage:
-        view.details = Details(component_id, (found["info"] or {}).get("metadata", {}), versions)
+        view.details = Details(component_id, found["info"]["metadata"], versions)
         if found["preview"]:
             view.previews[component_id] = found["preview"]
     return len(versions)

@@ -4,14 +4,12 @@ It is the harmless part of ``tests/providers/conformance.py``, on one object, wh
 """
 
 import hashlib
-import io
 import logging
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import BinaryIO
 
 from .errors import (
     AccessDeniedError,
@@ -22,6 +20,7 @@ from .errors import (
     StoreUnavailableError,
     UnsupportedError,
 )
+from .files import BytesSource
 from .manager import CloudStorageManager
 from .providers.base import Condition, IfAbsent, IfMatch, ObjectInfo
 
@@ -290,26 +289,12 @@ class _Trial:
             yield Finding("cleanup", None, sentence)
 
     def _put(self, content: bytes, condition: Condition = None) -> ObjectInfo:
-        self._stored = self._provider.put(self._key, _Content(content), condition=condition, metadata=METADATA)
+        self._stored = self._provider.put(self._key, BytesSource(content), condition=condition, metadata=METADATA)
         return self._stored
 
     def _read(self, *, version_id: str | None = None, start: int = 0) -> bytes:
         with self._provider.get(self._key, version_id=version_id, start=start) as download:
             return b"".join(download)
-
-
-class _Content:
-    """Bytes as a source (:class:`~.providers.base.Source`)."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.size = len(content)
-
-    def open(self) -> BinaryIO:
-        return io.BytesIO(self._content)
-
-    def verify(self) -> None:
-        pass
 
 
 def _is_refused(attempt: Callable[[], object]) -> bool:

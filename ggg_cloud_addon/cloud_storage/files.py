@@ -63,9 +63,10 @@ class FileSource:
 
 
 class BytesSource:
-    """Bytes as the source of an upload."""
+    """Bytes in memory as the source of an upload."""
 
     def __init__(self, content: bytes) -> None:
+        """These bytes, which nobody changes."""
         self._content = content
         self.size = len(content)
 
@@ -74,7 +75,7 @@ class BytesSource:
         return io.BytesIO(self._content)
 
     def verify(self) -> None:
-        """They cannot change."""
+        """They are what they were."""
 
 
 def _is_same(now: os.stat_result, before: os.stat_result) -> bool:

@@ -1,5 +1,6 @@
 """The engine's front: components in, components out."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,10 +11,10 @@ from typing import TypeVar
 
 from .components import BatchResult, ComponentInfo, ComponentVersion
 from .config import CloudStorageConfig
-from .errors import ObjectNotFoundError, StorageError
+from .errors import AccessDeniedError, InvalidIdError, ObjectNotFoundError, StorageError
 from .files import BytesSource, FileSource
 from .metadata import check_metadata
-from .names import check_component_id, preview_key
+from .names import check_component_id, check_key, preview_of
 from .providers import open_bucket, open_provider
 from .providers.base import Bucket, Condition, ObjectInfo, Provider, list_all
 from .transfers import Progress, adding_up, download_file
@@ -24,6 +25,8 @@ Item = TypeVar("Item")
 
 DAY = 24 * 3600
 """Seconds."""
+MAX_PREVIEW = 1 << 20
+"""Bytes; a PNG of 256 x 256 pixels takes at most a quarter of it. What is larger was put there by somebody else."""
 
 
 class CloudStorageManager:
@@ -68,10 +71,9 @@ class CloudStorageManager:
         """Store a file as a component: whole, or not at all.
 
         Args:
-            metadata: keys of ``a-z``, ``0-9`` and ``_``; 2 KB with the values at most. :mod:`.metadata` has those that
-                the sidebar and the command know.
+            metadata: keys of ``a-z``, ``0-9`` and ``_``; 2 KB with the values at most (:mod:`.metadata` has ours).
             condition: only if it is absent, or still has an ETag.
-            preview: a small picture of it (PNG). One that cannot be stored is a line in the log and no error.
+            preview: a PNG of at most 256 pixels a side, stored after the component; if that fails, the log says so.
 
         Raises:
             LocalFileError: there is no such file, or it cannot be read.
@@ -134,16 +136,18 @@ class CloudStorageManager:
         return self.get_info(component_id).metadata
 
     def get_preview(self, component_id: str) -> bytes | None:
-        """The picture that was stored with a component (PNG); ``None`` if there is none."""
-        self.key_of(component_id)
+        """The PNG that was stored with a component; ``None`` if there is none, or not for these credentials."""
+        key = self._preview_key(component_id)
+        if key is None:
+            return None
         try:
-            with self.provider.get(preview_key(self.key_prefix, component_id)) as download:
-                return b"".join(download)
-        except ObjectNotFoundError:
+            with self.provider.get(key) as download:
+                return None if download.info.size > MAX_PREVIEW else b"".join(download)
+        except (ObjectNotFoundError, AccessDeniedError):  # S3 calls missing forbidden to those who may not list
             return None
 
     def delete_component(self, component_id: str, *, condition: Condition = None) -> None:
-        """Delete a component; where the store keeps versions, its content stays among them."""
+        """Delete a component and its preview; where the store keeps versions, its content stays among them."""
         key = self.key_of(component_id)
         self.provider.delete(key, condition=condition)
         log.info("Deleted %s", key)
@@ -207,7 +211,7 @@ class CloudStorageManager:
                 log.info("Deleted %s", keys[component_id])
             else:
                 results[component_id] = _failed(component_id, answer)
-        self._delete_previews([each.component_id for each in results.values() if each.ok])
+        self._delete_previews([component_id for component_id in keys if results[component_id].ok])
         return [results[component_id] for component_id in wanted]
 
     def share_link(self, component_id: str, seconds: int = DAY, *, version_id: str | None = None) -> str:
@@ -252,20 +256,33 @@ class CloudStorageManager:
         prefix = self.config.prefix.strip("/")
         return f"{prefix}/" if prefix else ""
 
-    def _put_preview(self, component_id: str, preview: bytes) -> None:
-        try:
-            self.provider.put(preview_key(self.key_prefix, component_id), BytesSource(preview))
-        except StorageError:
-            log.exception("The preview of %s was not stored", component_id)
+    def _preview_key(self, component_id: str) -> str | None:
+        """``None`` if an ID is so long that with the folder before it there is no room for a preview."""
+        self.key_of(component_id)
+        with contextlib.suppress(InvalidIdError):
+            return check_key(self.key_prefix + preview_of(component_id))
+        return None
 
-    def _delete_previews(self, component_ids: list[str]) -> None:
+    def _put_preview(self, component_id: str, preview: bytes) -> None:
+        key = self._preview_key(component_id)
+        if key is None:
+            return
         try:
-            answers = self.provider.delete_many([preview_key(self.key_prefix, each) for each in component_ids])
-        except StorageError as error:
-            answers = [error]
-        for answer in answers:
-            if answer is not None and not isinstance(answer, ObjectNotFoundError):
-                log.error("A preview was not deleted", exc_info=answer)
+            self.provider.put(key, BytesSource(preview))
+        except StorageError:
+            log.warning("%s has no preview", component_id, exc_info=True)
+
+    def _delete_previews(self, component_ids: Iterable[str]) -> None:
+        """As many as can be: one that stays harms nobody, and most components have none."""
+        keys = [key for each in component_ids if (key := self._preview_key(each)) is not None]
+        try:
+            answers = self.provider.delete_many(keys)
+        except StorageError:
+            log.warning("The previews of deleted components stay", exc_info=True)
+            return
+        for key, answer in zip(keys, answers, strict=True):
+            if not isinstance(answer, ObjectNotFoundError | None):
+                log.warning("%s stays", key, exc_info=answer)
 
     def _component(self, info: ObjectInfo) -> ComponentInfo:
         return ComponentInfo(

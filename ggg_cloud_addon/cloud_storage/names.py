@@ -21,9 +21,9 @@ STATE_FOLDER = ".ggg_cloud"
 STORE_FOLDER = ".ggg_store"
 """In a plain-folder store: what is known of its files."""
 PREVIEW_FOLDER = ".ggg_previews"
-"""In a store, below the prefix: a picture of each component that has one, as PNG."""
+"""In a store, below the prefix: a picture of each component, under its ID with ``.png``."""
 RESERVED_FOLDERS = (STATE_FOLDER, STORE_FOLDER, PREVIEW_FOLDER)
-"""No component may lie in them, and no listing shows them."""
+"""No component may lie in them; neither a listing nor a sync shows what does."""
 SYSTEM_FOLDERS = ("lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "@eaDir")
 """What systems keep at the top of a drive; not for us, and often not readable."""
 
@@ -33,8 +33,22 @@ def check_component_id(component_id: str) -> str:
 
     Raises:
         InvalidIdError: it is empty, absolute, has ``..``, a drive letter, a backslash or NUL, a name that Windows
-            reserves, a part that ends with a dot or a space, or is too long.
+            reserves, a part that ends with a dot or a space, lies in a folder of ours, or is too long.
     """
+    return _check(component_id, RESERVED_FOLDERS)
+
+
+def check_key(key: str) -> str:
+    """The same for an object's key, which may be that of a preview."""
+    return _check(key, (STATE_FOLDER, STORE_FOLDER))
+
+
+def preview_of(component_id: str) -> str:
+    """Where a component's preview lies, below the prefix."""
+    return f"{PREVIEW_FOLDER}/{component_id}.png"
+
+
+def _check(component_id: str, reserved: tuple[str, ...]) -> str:
     if not component_id:
         raise InvalidIdError('The component ID is empty; give it a name such as "arm.blend".')
     shown = f'The component ID "{component_id if component_id.isprintable() else ascii(component_id)[1:-1]}"'
@@ -49,25 +63,14 @@ def check_component_id(component_id: str) -> str:
             f'The component ID "{component_id[:40]}..." is longer than {MAX_KEY_BYTES} bytes; shorten it.'
         )
     for part in component_id.split("/"):
-        _check_part(part, shown)
+        _check_part(part, shown, reserved)
     return component_id
 
 
-def preview_key(prefix: str, component_id: str) -> str:
-    """The key of a component's picture; ``prefix`` ends with ``/`` or is empty."""
-    return f"{prefix}{PREVIEW_FOLDER}/{component_id}.png"
-
-
-def check_key(key: str) -> str:
-    """The same as :func:`check_component_id` for a key that may be a picture's."""
-    check_component_id(key.replace(f"{PREVIEW_FOLDER}/", "", 1))
-    return key
-
-
-def _check_part(part: str, shown: str) -> None:
+def _check_part(part: str, shown: str, reserved: tuple[str, ...]) -> None:
     if part in ("", ".", ".."):
         raise InvalidIdError(f'{shown} has an empty, "." or ".." part; give a plain path such as "robot/arm.blend".')
-    if part.casefold() in RESERVED_FOLDERS or is_part(part):
+    if part.casefold() in reserved or is_part(part):
         raise InvalidIdError(f'{shown} has the part "{part}", which GGG Cloud keeps for itself; choose another name.')
     try:
         validate_filename(part, platform="universal")

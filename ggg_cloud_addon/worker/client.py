@@ -24,7 +24,7 @@ CANCEL_SECONDS = 0.7
 """So long a job may take to end by itself when it is cancelled; on a network that stalls none does."""
 KILL_SECONDS = 0.2
 """So long a killed process is waited for."""
-AGAIN = ("check", "details", "download", "list", "previews", "sync")
+AGAIN = ("check", "details", "download", "list", "previews", "sync", "versions")
 """What may be done again from its beginning, whether or not it was done before. An upload may not: it would replace
 what somebody else pushed in between."""
 CANCELLED = "It was cancelled; what was under way is done whole or not at all."
@@ -41,9 +41,9 @@ class JobError(Exception):
     """The job failed; the text is one sentence for a person."""
 
     def __init__(self, sentence: str, kind: str = "") -> None:
+        """``kind`` is that of :class:`.messages.Failed`."""
         super().__init__(sentence)
         self.kind = kind
-        """The name of the engine's error, such as ``PreconditionFailedError``; empty if it was none."""
 
 
 class Job:
@@ -69,7 +69,7 @@ class Job:
         self._parts: list[Part] = []
         self._value: Any = None
         self._error: str | None = None
-        self._kind = ""
+        self._error_kind = ""
 
     @property
     def ended(self) -> bool:
@@ -88,7 +88,7 @@ class Job:
         """
         self.join()
         if self._error is not None:
-            raise JobError(self._error, self._kind)
+            raise JobError(self._error, self._error_kind)
         return self._value
 
     def cancel(self) -> None:
@@ -118,7 +118,8 @@ class Job:
         for part in self._parts:
             add_part(value, part)
         self._value = value
-        self._error, self._kind = error, kind
+        self._error = error
+        self._error_kind = kind
         self._ended.set()
 
 
@@ -290,7 +291,7 @@ class _Worker:
             if isinstance(message, Finished):
                 job.end(value=message.value)
             else:
-                job.end(error=message.sentence, kind=message.error)
+                job.end(error=message.sentence, kind=message.kind)
 
     def _end_jobs(self, why: str) -> None:
         with self._lock:

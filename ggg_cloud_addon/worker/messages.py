@@ -68,8 +68,8 @@ class Failed:
 
     id: int
     sentence: str
-    error: str = ""
-    """The name of the engine's error, such as ``PreconditionFailedError``."""
+    kind: str = ""
+    """The name of the engine's error, such as ``PreconditionFailedError``; empty for a fault of ours."""
 
 
 Message = Request | Progress | Part | Finished | Failed
@@ -79,7 +79,7 @@ _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Request, Pr
 
 def encode(message: Message) -> bytes:
     """One line."""
-    return json.dumps({"kind": type(message).__name__, **vars(message)}).encode() + b"\n"
+    return json.dumps({"message": type(message).__name__, **vars(message)}).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
@@ -90,7 +90,7 @@ def decode(line: bytes) -> Message:
     """
     try:
         values = json.loads(line)
-        message = _KINDS[values.pop("kind")](**values)
+        message = _KINDS[values.pop("message")](**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"Not a message: {line[:100]!r}") from error
     if type(message.id) is not int:

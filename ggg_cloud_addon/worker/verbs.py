@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from ..cloud_storage import CloudStorageManager, ComponentInfo, StorageSynchronizer, SyncConfig, SyncResult
 from ..cloud_storage.check import check_storage
-from ..cloud_storage.errors import ObjectNotFoundError, UnsupportedError
-from ..cloud_storage.files import part_file
+from ..cloud_storage.errors import UnsupportedError
+from ..cloud_storage.files import part_file, translated
 from ..cloud_storage.metadata import can_open, version_of
 from ..cloud_storage.providers.base import IfAbsent, IfMatch
 from ..cloud_storage.sync import compare
@@ -31,6 +31,9 @@ class Teller(Protocol):
         Raises:
             CancelledError: the job was cancelled.
         """
+
+    def stop_if_cancelled(self) -> None:
+        """Raise the same, where there is nothing to tell."""
 
 
 def _list(manager: CloudStorageManager, tell: Teller, folder: dict[str, Any] | None = None) -> Plain:
@@ -52,11 +55,14 @@ def _upload(
     preview: str | None = None,
     condition: str | None = None,
 ) -> Plain:
-    """Upload a file. ``preview`` is its picture's path; ``condition`` is ``absent``, or the ETag that must hold."""
-    held = None if condition is None else IfAbsent() if condition == "absent" else IfMatch(condition)
-    picture = Path(preview).read_bytes() if preview else None
+    """``preview`` is the path of a PNG; ``condition`` is ``"absent"``, or the ETag that the component still has."""
     info = manager.upload_component(
-        path, component_id, metadata=metadata, preview=picture, condition=held, progress=tell
+        path,
+        component_id,
+        metadata=metadata,
+        condition=IfAbsent() if condition == "absent" else IfMatch(condition) if condition else None,
+        preview=_read_preview(preview) if preview else None,
+        progress=tell,
     )
     return _plain(info)
 
@@ -93,48 +99,65 @@ def _check(manager: CloudStorageManager, tell: Teller, create: bool = False, kee
     return [asdict(each) for each in check_storage(manager, create=create, keep_versions=keep_versions)]
 
 
-def _details(manager: CloudStorageManager, tell: Teller, component_id: str, folder: str) -> Plain:
-    """All that is known of one component: of a deleted one its versions. Its picture comes into ``folder``."""
-    try:
-        info = manager.get_info(component_id)
-    except ObjectNotFoundError:
-        return {"info": None, "versions": _versions(manager, tell, component_id), "preview": None}
-    path = _fetch_preview(manager, Path(folder), component_id, info.etag)
-    versions = _versions(manager, tell, component_id) if manager.provider.capabilities.versions else []
-    return {"info": _plain(info), "versions": versions, "preview": path}
-
-
-def _previews(manager: CloudStorageManager, tell: Teller, items: list[tuple[str, str]], folder: str) -> Plain:
-    """The pictures of components, each with a token that changes with its content: by ID the file in ``folder``, or
-    ``None`` where there is none."""
-    paths: dict[str, str | None] = {}
-    with ThreadPoolExecutor(manager.max_concurrency) as pool:
-        fetched = pool.map(lambda item: _fetch_preview(manager, Path(folder), *item), items)
-        for (component_id, _), path in zip(items, fetched, strict=True):
-            paths[component_id] = path
-            tell(0, 0, items_done=len(paths), items=len(items))
-    return paths
-
-
-def _fetch_preview(manager: CloudStorageManager, folder: Path, component_id: str, token: str) -> str | None:
-    name = hashlib.sha256(f"{manager.provider.identity} {manager.key_of(component_id)} {token}".encode()).hexdigest()
-    path = folder / f"{name[:32]}.png"
-    if not path.exists():
-        picture = manager.get_preview(component_id)
-        if picture is None:
-            return None
-        with part_file(folder, path.name) as part:
-            part.write_bytes(picture)
-            os.replace(part, path)
-    return str(path)
-
-
 def _versions(manager: CloudStorageManager, tell: Teller, component_id: str) -> Plain:
     """Newest first."""
     return [
         [each.version_id, each.size, each.modified.timestamp(), each.is_current]
         for each in manager.list_versions(component_id)
     ]
+
+
+def _details(manager: CloudStorageManager, tell: Teller, component_id: str, folder: str) -> Plain:
+    """All about one component: what the store knows, its history, and its preview as a file in ``folder``."""
+    info = manager.get_info(component_id)
+    tell.stop_if_cancelled()
+    try:
+        versions = _versions(manager, tell, component_id)
+    except UnsupportedError:
+        versions = []
+    tell.stop_if_cancelled()
+    return {
+        "info": _plain(info),
+        "versions": versions,
+        "preview": _fetch_preview(manager, component_id, info.etag, folder),
+    }
+
+
+def _previews(manager: CloudStorageManager, tell: Teller, items: list[list[str]], folder: str) -> Plain:
+    """Previews as files in ``folder``, by component; ``None`` where there is none. Those that are there already are not
+    fetched again, so the second value of an item has to change with the component."""
+
+    def fetch(item: list[str]) -> str | None:
+        tell.stop_if_cancelled()
+        component_id, token = item
+        return _fetch_preview(manager, component_id, token, folder)
+
+    with ThreadPoolExecutor(manager.max_concurrency) as pool:
+        try:
+            return dict(zip((item[0] for item in items), pool.map(fetch, items), strict=True))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _fetch_preview(manager: CloudStorageManager, component_id: str, token: str, folder: str) -> str | None:
+    about = (manager.provider.location, manager.key_of(component_id), token)
+    name = hashlib.sha256("\0".join(about).encode()).hexdigest()
+    path = Path(folder, f"{name[:32]}.png")
+    if not path.exists():
+        preview = manager.get_preview(component_id)
+        if preview is None:
+            return None
+        with translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part_file(path.parent, path.name) as part:
+                part.write_bytes(preview)
+                os.replace(part, path)
+    return str(path)
+
+
+def _read_preview(path: str) -> bytes:
+    with translated(Path(path)):
+        return Path(path).read_bytes()
 
 
 def _restore(manager: CloudStorageManager, tell: Teller, component_id: str, version_id: str) -> Plain:
@@ -185,12 +208,13 @@ Verb = Callable[..., Plain]
 
 VERBS: dict[str, Verb] = {
     "list": _list,
+    "details": _details,
+    "previews": _previews,
     "upload": _upload,
     "download": _download,
     "delete": _delete,
     "check": _check,
-    "details": _details,
-    "previews": _previews,
+    "versions": _versions,
     "restore": _restore,
     "sync": _sync,
 }

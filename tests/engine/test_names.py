@@ -16,7 +16,8 @@ BAD = [
     "\\\\server\\share", "a\\b", "..\\x", "C:", "C:/x", "c:x", "a\0b", "a\nb", "a\x1fb", "a\x7f", 'a"b', "a<b", "a>b",
     "a|b", "a?b", "a*b", "a:b", "CON", "con.blend", "PRN", "aux.blend", "x/NUL/y", "nul.tar.gz", "COM1", "com9.blend",
     "LPT1.fbx", "COM¹.blend", "CON .blend", "CONIN$", "conout$.blend", "a.", "a./b", "a ", "a /b", "a..", "...",
-    ".ggg_cloud", ".GGG_Cloud/x", "a/.ggg_store/b", ".ggg_store", ".arm.0123.ggg_part", ".arm.ggg_part.lock",
+    ".ggg_cloud", ".GGG_Cloud/x", "a/.ggg_store/b", ".ggg_store",
+    ".ggg_previews", "a/.GGG_Previews/b", ".arm.0123.ggg_part", ".arm.ggg_part.lock",
     "\ud800", "arm\udcff.blend", "x" * 256, "é" * 128, "a/" * 512 + "a",
 ]  # fmt: skip
 GOOD = [

@@ -565,6 +565,18 @@ class PlainConformance:
             put(provider, name, b"x")
         assert keys(provider, prefix) == expected
 
+    def test_previews_are_objects_but_in_no_listing(self, provider: Provider) -> None:
+        names = (".ggg_previews/arm.blend.png", "models/.ggg_previews/a/leg.blend.png")
+        for name in names:
+            put(provider, name, b"PNG")
+        put(provider, "models/arm.blend", b"x")
+        for prefix in ("", "models/"):
+            assert keys(provider, prefix) == ["models/arm.blend"]
+        assert [read(provider, name) for name in names] == [b"PNG", b"PNG"]
+        assert list(provider.delete_many(names)) == [None, None]
+        with pytest.raises(ObjectNotFoundError):
+            provider.head(names[0])
+
     def test_a_listing_has_every_key_once_whatever_its_letters(self, provider: Provider) -> None:
         names = ["b", "a/b", "a b", "a-b", "a.b", "a0", "aé", "aZ", "z", "Y", "é", "\uffee", "🤖", "a!/x", "a~"]
         for name in names:

@@ -32,7 +32,7 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Progress, numbers, numbers, numbers, st.text(), numbers, numbers),
     st.builds(Part, numbers, st.none() | st.text(), plain),
     st.builds(Finished, numbers, plain),
-    st.builds(Failed, numbers, st.text(st.characters())),
+    st.builds(Failed, numbers, st.text(st.characters()), st.text()),
 )
 
 
@@ -92,12 +92,12 @@ def test_garbage_is_a_value_error(line: bytes) -> None:
         pytest.param(b"", id="nothing"),
         pytest.param(encode(Progress(1, 2, 3))[:-5], id="cut off"),
         pytest.param(b'{"id": 1}', id="no kind"),
-        pytest.param(b'{"kind": "Nonsense", "id": 1}', id="unknown kind"),
-        pytest.param(b'{"kind": [], "id": 1}', id="kind of a wrong type"),
-        pytest.param(b'{"kind": "Progress", "id": 1}', id="a field is missing"),
-        pytest.param(b'{"kind": "Failed", "id": 1, "sentence": "No.", "more": 2}', id="a field too much"),
-        pytest.param(b'{"kind": "Failed", "id": [1], "sentence": "No."}', id="no job's number"),
-        pytest.param(b'{"kind": "Failed", "id": null, "sentence": "No."}', id="no number at all"),
+        pytest.param(b'{"message": "Nonsense", "id": 1}', id="unknown kind"),
+        pytest.param(b'{"message": [], "id": 1}', id="kind of a wrong type"),
+        pytest.param(b'{"message": "Progress", "id": 1}', id="a field is missing"),
+        pytest.param(b'{"message": "Failed", "id": 1, "sentence": "No.", "more": 2}', id="a field too much"),
+        pytest.param(b'{"message": "Failed", "id": [1], "sentence": "No."}', id="no job's number"),
+        pytest.param(b'{"message": "Failed", "id": null, "sentence": "No."}', id="no number at all"),
         pytest.param(b"[" * 100_000, id="endlessly deep"),
         pytest.param(b"1" * 10_000, id="endlessly long"),
     ],

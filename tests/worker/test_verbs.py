@@ -108,7 +108,7 @@ def test_an_older_version_comes_back(
     for content in (b"first", b"second"):
         change(folder / "arm.blend", content)
         worker.submit("upload", config, path=str(folder / "arm.blend"), component_id="arm.blend").wait()
-    versions = worker.submit("details", config, component_id="arm.blend", folder=str(tmp_path)).wait()["versions"]
+    versions = worker.submit("versions", config, component_id="arm.blend").wait()
     assert [(size, current) for _, size, _, current in versions] == [(6, True), (5, False)]
     old = versions[1][0]
     target = tmp_path / "old.blend"
@@ -270,3 +270,60 @@ class TestSync:
         job.cancel()
         with pytest.raises(JobError, match="cancelled"):
             job.wait()
+
+
+class TestAboutAComponent:
+    @pytest.fixture
+    def pushed(self, worker: WorkerClient, any_config: Config, folder: Path, tmp_path: Path) -> dict[str, Any]:
+        (tmp_path / "arm.png").write_bytes(b"a picture")
+        answer: dict[str, Any] = worker.submit(
+            "upload",
+            any_config,
+            path=str(folder / "arm.blend"),
+            component_id="robot/arm.blend",
+            metadata={"blender": "5.0.1", "author": "Zoë"},
+            preview=str(tmp_path / "arm.png"),
+            condition="absent",
+        ).wait()
+        return answer
+
+    def test_details(self, worker: WorkerClient, any_config: Config, pushed: dict[str, Any], tmp_path: Path) -> None:
+        cache = tmp_path / "cache"
+        found = worker.submit("details", any_config, component_id="robot/arm.blend", folder=str(cache)).wait()
+        assert found["info"]["metadata"] == {"blender": "5.0.1", "author": "Zoë"}
+        assert (found["info"]["etag"], found["info"]["size"]) == (pushed["etag"], 7)
+        assert len(found["versions"]) <= 1
+        assert Path(found["preview"]).read_bytes() == b"a picture"
+        assert Path(found["preview"]).parent == cache
+
+    def test_previews_are_fetched_once(
+        self, worker: WorkerClient, any_config: Config, pushed: dict[str, Any], tmp_path: Path
+    ) -> None:
+        items = [["robot/arm.blend", pushed["etag"]], ["nothing.blend", "x"]]
+        ask = {"items": items, "folder": str(tmp_path / "cache")}
+        found = worker.submit("previews", any_config, **ask).wait()
+        assert (list(found), found["nothing.blend"]) == (["robot/arm.blend", "nothing.blend"], None)
+        Path(found["robot/arm.blend"]).write_bytes(b"as it was fetched")
+        assert worker.submit("previews", any_config, **ask).wait() == found
+        assert Path(found["robot/arm.blend"]).read_bytes() == b"as it was fetched"
+        items[0][1] = "a new version"
+        newer = worker.submit("previews", any_config, **ask).wait()
+        assert Path(newer["robot/arm.blend"]).read_bytes() == b"a picture"
+
+    def test_a_condition_that_does_not_hold_is_told_apart(
+        self, worker: WorkerClient, any_config: Config, folder: Path, pushed: dict[str, Any]
+    ) -> None:
+        ask = {"path": str(folder / "leg.blend"), "component_id": "robot/arm.blend"}
+        second = worker.submit("upload", any_config, **ask, condition=pushed["etag"]).wait()
+        for condition in ("absent", pushed["etag"]):
+            with pytest.raises(JobError) as caught:
+                worker.submit("upload", any_config, **ask, condition=condition).wait()
+            assert_is_sentence(str(caught.value))
+            assert caught.value.kind == "PreconditionFailedError"
+        worker.submit("upload", any_config, **ask, condition=second["etag"]).wait()
+
+    def test_a_preview_that_is_not_there_is_said(self, worker: WorkerClient, config: Config, folder: Path) -> None:
+        ask = {"path": str(folder / "leg.blend"), "component_id": "leg.blend"}
+        with pytest.raises(JobError, match=r"nothing\.png") as caught:
+            worker.submit("upload", config, **ask, preview=str(folder / "nothing.png")).wait()
+        assert caught.value.kind == "LocalFileError"

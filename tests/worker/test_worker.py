@@ -338,7 +338,7 @@ sys.addaudithook(print_on_rename)
             b"\xff\xfe\0\n",
             b"[]\n",
             b"\n",
-            b'{"kind": "Request", "id": [], "verb": "cancel"}\n',
+            b'{"message": "Request", "id": [], "verb": "cancel"}\n',
             encode(Progress(1, 2, 3)),
             encode(Request(7, "list", config)),
             encode(Request(8, "list", config, {"more": 1})),

@@ -360,8 +360,8 @@ class FolderProvider:
         children = sorted(
             (folder + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""), entry.path)
             for entry in entries
-            if (folder or entry.name not in (STORE_FOLDER, *SYSTEM_FOLDERS))
-            and entry.name != PREVIEW_FOLDER
+            if entry.name != PREVIEW_FOLDER
+            and (folder or entry.name not in (STORE_FOLDER, *SYSTEM_FOLDERS))
             and not is_part(entry.name)
             and not is_link(entry)
         )

@@ -86,10 +86,14 @@ def test_the_walk(open_window: Any, moto: Server, proxy: FaultProxy, bucket_name
     # The selection is pushed, seen in the list, deleted in the scene, and pulled back.
     window.click("bpy.ops.ggg_cloud.export_upload")
     wait_for_message(window, 'Pushed "Cube.blend"')
-    assert keys_in(moto, bucket_name) == ["Cube.blend"]
+    assert keys_in(moto, bucket_name) == [".ggg_previews/Cube.blend.png", "Cube.blend"]
     window.click("bpy.ops.ggg_cloud.refresh")
     wait_for_message(window, "Listed 1 component")
     assert window.evaluate(f"{STATE}.components[0].name") == "Cube.blend"
+    window.click('bpy.ops.ggg_cloud.details(component_id="Cube.blend"')
+    wait_for_message(window, '"Cube.blend" has')
+    assert window.evaluate("[view.details.metadata['objects'], list(view.previews)]") == ["1", ["Cube.blend"]]
+    window.picture("details")
     window.press("Delete")
     window.wait("'Cube' not in bpy.context.window_manager.windows[0].scene.objects")
     window.click('bpy.ops.ggg_cloud.pull(component_id="Cube.blend"')
@@ -116,7 +120,7 @@ def test_the_walk(open_window: Any, moto: Server, proxy: FaultProxy, bucket_name
     stall.release()
     window.click("bpy.ops.ggg_cloud.sync()")
     window.wait(DONE, 120)
-    assert len(keys_in(moto, bucket_name)) == FILES + 1
+    assert len(keys_in(moto, bucket_name)) == FILES + 2
     assert (folder / "Cube.blend").exists()
     window.picture("synced")
 

@@ -9,7 +9,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 PIXELS = 256
-SAMPLES = 8
+SAMPLES = 32
 SECONDS = 20
 """So long it may take at most."""
 MAX_VERTICES = 5_000_000
@@ -32,7 +32,7 @@ def render(path: Path) -> None:
     scene.cycles.device = "CPU"
     scene.cycles.samples = SAMPLES
     scene.cycles.time_limit = SECONDS
-    scene.cycles.use_adaptive_sampling = False
+    scene.cycles.use_adaptive_sampling = scene.cycles.use_denoising = False  # not every build can denoise
     scene.cycles.texture_limit_render = "512"
     render.use_simplify = True
     render.simplify_subdivision_render = 1
@@ -67,7 +67,7 @@ def _look_at(scene: bpy.types.Scene, corners: list[Vector]) -> None:
     radius = max((high - low).length / 2, 1e-4)
     camera = bpy.data.cameras.new("Preview")
     camera.angle = FIELD_OF_VIEW
-    distance = radius / math.sin(FIELD_OF_VIEW / 2)
+    distance = 0.9 * radius / math.sin(FIELD_OF_VIEW / 2)
     camera.clip_start, camera.clip_end = distance / 100, distance * 10
     obj = bpy.data.objects.new("Preview", camera)
     scene.collection.objects.link(obj)
@@ -83,10 +83,10 @@ def _light_up(scene: bpy.types.Scene) -> None:
     world = bpy.data.worlds.new("Preview")
     if hasattr(world, "use_nodes"):
         world.use_nodes = True
-    world.node_tree.nodes["Background"].inputs["Color"].default_value = (0.4, 0.4, 0.4, 1)
+    world.node_tree.nodes["Background"].inputs["Color"].default_value = (0.35, 0.35, 0.35, 1)
     scene.world = world
     sun: Any = bpy.data.lights.new("Preview", "SUN")
-    sun.energy = 2.5
+    sun.energy = 2
     lamp = bpy.data.objects.new("Preview", sun)
     lamp.rotation_euler = (math.radians(40), math.radians(-10), math.radians(-10))
     scene.collection.objects.link(lamp)

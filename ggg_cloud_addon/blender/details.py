@@ -64,6 +64,7 @@ def _ask_for_details(config: dict[str, Any], component_id: str) -> Generator[Ste
     versions = tuple(Version(*row) for row in found["versions"])
     if view.storage == storage:
         view.details = Details(component_id, found["info"]["metadata"], versions)
+        view.metadata[component_id] = view.details.metadata
         if found["preview"]:
             view.previews[component_id] = found["preview"]
     return len(versions)

@@ -109,7 +109,7 @@ class Run:
         if self.cancelled:
             self.lines = ("Cancelling",)
         elif not isinstance(job, Job):
-            self.lines = ("Converting it, beside Blender",)
+            self.lines = ("Preparing it, beside Blender",)
         else:
             if (job.done, job.items_done) != self._done:
                 self._done, self._moved = (job.done, job.items_done), now

@@ -27,16 +27,20 @@ def preview_folder() -> Path:
 
 
 def fetch_previews(config: dict[str, Any], only: str = "") -> Generator[Step, None, None]:
-    """Fetch those that are not there yet: of one component, or of those that the list may show."""
+    """Fetch those that are not there yet, and the metadata that the search looks in.
+
+    Of one component, or of those that the list may show.
+    """
     storage = view.storage
     rows = [row for row in view.rows if row.component_id == only] if only else view.rows[:SHOWN_ROWS]
     items = [[row.component_id, row.token] for row in rows if row.status not in ONLY_HERE]
-    job = worker().submit("previews", config, items=items, folder=str(preview_folder()))
+    job = worker().submit("about", config, items=items, folder=str(preview_folder()))
     yield job
     with contextlib.suppress(JobError):  # a list without pictures is better than none; the log says why
         found = job.wait()
         if view.storage == storage:
-            view.previews.update((component_id, path) for component_id, path in found.items() if path)
+            view.previews.update((component_id, path) for component_id, (path, _) in found.items() if path)
+            view.metadata.update((component_id, metadata) for component_id, (_, metadata) in found.items())
 
 
 def icon_of(component_id: str) -> int:

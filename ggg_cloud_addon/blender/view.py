@@ -90,6 +90,8 @@ class View:
     """Of the component that they were asked for last."""
     previews: dict[str, str] = field(default_factory=dict)
     """By component ID, the file with its picture."""
+    metadata: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """By component ID, what was stored with it; of those that were shown."""
     outcome: dict[str, Any] | None = None
     """What the last sync or its preview answered (the worker's verb ``sync``)."""
     messages: "deque[Message]" = field(default_factory=lambda: deque(maxlen=MESSAGES))
@@ -108,7 +110,7 @@ class View:
         """Another storage, or another folder in sync with it, is used from now on."""
         self.storage += 1
         self.rows, self.is_listed = [], False
-        self.details, self.previews = None, {}
+        self.details, self.previews, self.metadata = None, {}, {}
         self.outcome = None
 
     def put(self, row: Row) -> None:
@@ -123,10 +125,11 @@ class View:
             self.details = None
         for component_id in component_ids:
             self.previews.pop(component_id, None)
+            self.metadata.pop(component_id, None)
         self.rows = [each for each in self.rows if each.component_id not in component_ids]
 
     def search(self, text: str, *, only_differences: bool) -> list[Row]:
-        """The first rows that have all words of the text, and differ from the synced folder if only such count."""
+        """The first rows that have all words of the text in ID or metadata, and differ if only such count."""
         words = text.casefold().split()
         found = self.rows
         if words or only_differences:
@@ -134,10 +137,14 @@ class View:
                 row
                 for row in self.rows
                 if not (only_differences and row.status in ("same", ""))
-                and all(word in row.component_id.casefold() for word in words)
+                and all(word in self._searched(row.component_id) for word in words)
             ]
         self.matching = len(found)
         return found[:SHOWN_ROWS]
+
+    def _searched(self, component_id: str) -> str:
+        """The text in which the search looks: the ID and, once known, who pushed it, what they said, and the like."""
+        return " ".join((component_id, *self.metadata.get(component_id, {}).values())).casefold()
 
 
 view = View()

@@ -24,7 +24,7 @@ CANCEL_SECONDS = 0.7
 """So long a job may take to end by itself when it is cancelled; on a network that stalls none does."""
 KILL_SECONDS = 0.2
 """So long a killed process is waited for."""
-AGAIN = ("check", "details", "download", "list", "previews", "sync", "versions")
+AGAIN = ("about", "check", "details", "download", "list", "sync")
 """What may be done again from its beginning, whether or not it was done before. An upload may not: it would replace
 what somebody else pushed in between."""
 CANCELLED = "It was cancelled; what was under way is done whole or not at all."

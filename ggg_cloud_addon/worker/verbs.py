@@ -1,9 +1,6 @@
 """What the worker can do: one function for each verb. Answers are plain JSON; times are seconds since 1970."""
 
-import hashlib
-import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,12 +8,13 @@ from typing import Any, Protocol
 from ..cloud_storage import CloudStorageManager, ComponentInfo, StorageSynchronizer, SyncConfig, SyncResult
 from ..cloud_storage.check import check_storage
 from ..cloud_storage.errors import UnsupportedError
-from ..cloud_storage.files import part_file, translated
+from ..cloud_storage.files import translated
 from ..cloud_storage.metadata import can_open, version_of
 from ..cloud_storage.providers.base import IfAbsent, IfMatch
 from ..cloud_storage.sync import compare
 from ..cloud_storage.sync.events import Looked, SyncEvent, Totals
 from ..cloud_storage.sync.plan import DELETES, SILENT, Action
+from .about import fetch_all, fetch_preview
 
 Plain = Any
 """What JSON can hold."""
@@ -119,40 +117,13 @@ def _details(manager: CloudStorageManager, tell: Teller, component_id: str, fold
     return {
         "info": _plain(info),
         "versions": versions,
-        "preview": _fetch_preview(manager, component_id, info.etag, folder),
+        "preview": fetch_preview(manager, component_id, info.etag, Path(folder)),
     }
 
 
-def _previews(manager: CloudStorageManager, tell: Teller, items: list[list[str]], folder: str) -> Plain:
-    """Previews as files in ``folder``, by component; ``None`` where there is none. Those that are there already are not
-    fetched again, so the second value of an item has to change with the component."""
-
-    def fetch(item: list[str]) -> str | None:
-        tell.stop_if_cancelled()
-        component_id, token = item
-        return _fetch_preview(manager, component_id, token, folder)
-
-    with ThreadPoolExecutor(manager.max_concurrency) as pool:
-        try:
-            return dict(zip((item[0] for item in items), pool.map(fetch, items), strict=True))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _fetch_preview(manager: CloudStorageManager, component_id: str, token: str, folder: str) -> str | None:
-    about = (manager.provider.location, manager.key_of(component_id), token)
-    name = hashlib.sha256("\0".join(about).encode()).hexdigest()
-    path = Path(folder, f"{name[:32]}.png")
-    if not path.exists():
-        preview = manager.get_preview(component_id)
-        if preview is None:
-            return None
-        with translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part_file(path.parent, path.name) as part:
-                part.write_bytes(preview)
-                os.replace(part, path)
-    return str(path)
+def _about(manager: CloudStorageManager, tell: Teller, items: list[tuple[str, str]], folder: str) -> Plain:
+    """Preview and metadata of many components, see :mod:`.about`."""
+    return fetch_all(manager, items, Path(folder), tell.stop_if_cancelled)
 
 
 def _read_preview(path: str) -> bytes:
@@ -209,12 +180,11 @@ Verb = Callable[..., Plain]
 VERBS: dict[str, Verb] = {
     "list": _list,
     "details": _details,
-    "previews": _previews,
+    "about": _about,
     "upload": _upload,
     "download": _download,
     "delete": _delete,
     "check": _check,
-    "versions": _versions,
     "restore": _restore,
     "sync": _sync,
 }

@@ -46,6 +46,8 @@ def test_counts_size_author_comment_and_picture_go_with_it_and_are_shown(addon: 
     assert lines[:2] == ["1 object, 4 vertices, 0 materials", "2 x 1 x 1 m"]
     assert lines[-1] == "Für Mira"
     assert Path(view.view.previews["arm.blend"]).read_bytes() == picture
+    assert [row.component_id for row in view.view.search("mira", only_differences=False)] == ["arm.blend"]
+    assert view.view.search("tom", only_differences=False) == []
 
 
 def test_what_is_missing_stops_a_push_until_it_is_allowed(addon: Any, store: Path, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_an_older_version_comes_back(
     for content in (b"first", b"second"):
         change(folder / "arm.blend", content)
         worker.submit("upload", config, path=str(folder / "arm.blend"), component_id="arm.blend").wait()
-    versions = worker.submit("versions", config, component_id="arm.blend").wait()
+    versions = worker.submit("details", config, component_id="arm.blend", folder=str(tmp_path)).wait()["versions"]
     assert [(size, current) for _, size, _, current in versions] == [(6, True), (5, False)]
     old = versions[1][0]
     target = tmp_path / "old.blend"
@@ -296,19 +296,24 @@ class TestAboutAComponent:
         assert Path(found["preview"]).read_bytes() == b"a picture"
         assert Path(found["preview"]).parent == cache
 
-    def test_previews_are_fetched_once(
+    def test_preview_and_metadata_are_fetched_once(
         self, worker: WorkerClient, any_config: Config, pushed: dict[str, Any], tmp_path: Path
     ) -> None:
         items = [["robot/arm.blend", pushed["etag"]], ["nothing.blend", "x"]]
         ask = {"items": items, "folder": str(tmp_path / "cache")}
-        found = worker.submit("previews", any_config, **ask).wait()
-        assert (list(found), found["nothing.blend"]) == (["robot/arm.blend", "nothing.blend"], None)
-        Path(found["robot/arm.blend"]).write_bytes(b"as it was fetched")
-        assert worker.submit("previews", any_config, **ask).wait() == found
-        assert Path(found["robot/arm.blend"]).read_bytes() == b"as it was fetched"
+        found = worker.submit("about", any_config, **ask).wait()
+        assert found["nothing.blend"] == [None, {}]
+        preview, metadata = found["robot/arm.blend"]
+        assert metadata == {"blender": "5.0.1", "author": "Zoë"}
+        Path(preview).write_bytes(b"as it was fetched")
+        assert worker.submit("about", any_config, **ask).wait() == found
+        assert Path(preview).read_bytes() == b"as it was fetched"
+        Path(preview).unlink()
+        worker.submit("about", any_config, **ask).wait()
+        assert Path(preview).read_bytes() == b"a picture"
         items[0][1] = "a new version"
-        newer = worker.submit("previews", any_config, **ask).wait()
-        assert Path(newer["robot/arm.blend"]).read_bytes() == b"a picture"
+        newer = worker.submit("about", any_config, **ask).wait()
+        assert newer["robot/arm.blend"][0] != preview
 
     def test_a_condition_that_does_not_hold_is_told_apart(
         self, worker: WorkerClient, any_config: Config, folder: Path, pushed: dict[str, Any]

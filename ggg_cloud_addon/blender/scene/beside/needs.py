@@ -90,7 +90,10 @@ def pack() -> None:
     for kind in WITH_FILE:
         for datablock in getattr(bpy.data, kind):
             if _is_packed(datablock) and datablock.filepath:
-                _set_path(datablock, "//" + PureWindowsPath(datablock.filepath).name)
+                _set_path(datablock, _bare(datablock.filepath))
+    for image in bpy.data.images:
+        for each in image.packed_files:
+            each.filepath = _bare(each.filepath)
 
 
 _MOVING = ("SEQUENCE", "MOVIE")
@@ -131,6 +134,10 @@ def _of_tile(path: str, number: int) -> str:
 
 def _absolute(path: str, datablock: ID) -> str:
     return bpy.path.abspath(path, library=datablock.library)
+
+
+def _bare(path: str) -> str:
+    return "//" + PureWindowsPath(path).name
 
 
 def _set_path(datablock: Any, path: str) -> None:

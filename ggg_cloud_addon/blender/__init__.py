@@ -3,12 +3,15 @@
 from importlib import import_module
 
 MODULES = (
+    "scene.provenance",
     "properties",
     "preferences",
     "credentials",
     "connection_test",
     "previews",
     "operators",
+    "in_file",
+    "update_operators",
     "sync_operators",
     "panel",
     "details",

@@ -236,6 +236,18 @@ def storage_config(context: Context) -> dict[str, Any]:
     return config
 
 
+def storage_name(context: Context) -> str:
+    """What tells the storage of the active connection from others, and holds no secret.
+
+    Raises:
+        SceneError: a field that it needs is empty.
+    """
+    connection = active_connection(context)
+    config = config_of(connection) if connection else {}
+    where = config.get("root") or "/".join(filter(None, (config.get("endpoint_url"), config.get("bucket_name"))))
+    return ":".join((config.get("provider", "mock"), where, config.get("prefix", "").strip("/")))
+
+
 def sync_settings(context: Context) -> dict[str, Any] | None:
     """The fields of the engine's SyncConfig; ``None`` while no folder is chosen."""
     connection = active_connection(context)

@@ -1,5 +1,6 @@
 """What artists and scripts can do: ``bpy.ops.ggg_cloud.*``."""
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
 from ..worker.client import JobError
-from .connections import active_connection, preferences_of, storage_config, sync_settings
-from .job import Returned, Steps, WorkerOperator, log_folder, runs, show, worker
+from .connections import active_connection, preferences_of, storage_config, storage_name, sync_settings
+from .in_file import REFUSED, Push, look_at_file, note_pull, origin, pulled_id
+from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, worker
 from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, SceneError
@@ -48,6 +50,11 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         default=True,
         options={"HIDDEN", "SKIP_SAVE"},
     )
+    replace: BoolProperty(  # type: ignore[valid-type]
+        name="Push Over It",
+        description="Also when somebody else has pushed the component since; their version stays in the history",
+        options={"SKIP_SAVE"},
+    )
     ask: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     """Show these settings first, as in the File menu."""
 
@@ -71,12 +78,14 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
     def steps(self, context: Context) -> Steps:
         """Export, and upload what was exported."""
         content, name = self._content(context)
-        component_id = self.component_id or name.replace("/", "_")
+        component_id = self.component_id or pulled_id(context, content) or name.replace("/", "_")
         if not component_id.lower().endswith(tuple(each[0] for each in FORMATS)):
             component_id += self.file_format
         suffix = Path(component_id).suffix.lower()
         path, preview = self.scratch() / f"component{suffix}", self.scratch() / "preview.png"
         metadata = describe(chosen_objects(content, suffix), comment=self.comment)
+        push = Push(context, component_id, content)
+        view.refused = None
         missing = yield from export_steps(
             path,
             content,
@@ -84,8 +93,23 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
             options=export_options(self),
             preview=preview if self.preview else None,
         )
-        told = yield from _upload(context, path, component_id, metadata, preview if preview.exists() else None)
+        condition = None if self.replace else push.condition
+        picture = preview if preview.exists() else None
+        try:
+            info = yield from _upload(context, path, component_id, metadata, picture, condition)
+        except JobError as error:
+            if error.kind != REFUSED:
+                raise
+            view.refused = self.settings() | {"component_id": component_id}
+            raise JobError(push.refusal, error.kind) from error
+        push.remember(context, info)
+        told = _told(info)
         return f"{told}, without {counted(len(missing), 'file')}: {'; '.join(missing)}" if missing else told
+
+    def settings(self) -> dict[str, Any]:
+        """What a button has to set, to do the same again."""
+        names = [each.identifier for each in self.bl_rna.properties if each.is_runtime]
+        return {name: getattr(self, name) for name in names if name not in ("ask", "replace")}
 
     def _content(self, context: Context) -> tuple[Any, str]:
         assert context.scene is not None
@@ -132,7 +156,7 @@ class GGG_CLOUD_OT_push(WorkerOperator):
     def steps(self, context: Context) -> Steps:
         """Upload the file."""
         path = Path(bpy.path.abspath(self.filepath))
-        return (yield from _upload(context, path, self.component_id or path.name))
+        return _told((yield from _upload(context, path, self.component_id or path.name)))
 
 
 class GGG_CLOUD_OT_pull(WorkerOperator):
@@ -188,11 +212,14 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
             version_id=self.version_id or None,
             blender=bpy.app.version[:2],
         )
+        storage = storage_name(context)
         yield job
-        newer = newer_blender(job.wait()["metadata"])
+        info = job.wait()
+        newer = newer_blender(info["metadata"])
         name = Path(self.component_id).stem
-        objects = yield from load_steps(target, name, context=context, link=self.link)
-        told = f'Pulled "{self.component_id}": {counted(len(objects), "object")}'
+        loaded = yield from load_steps(target, name, context=context, link=self.link)
+        note_pull(context, loaded, origin(storage, info))
+        told = f'Pulled "{self.component_id}": {counted(len(loaded.collection.all_objects), "object")}'
         return f"{told}. {newer}" if newer else told
 
 
@@ -249,6 +276,7 @@ class GGG_CLOUD_OT_delete(WorkerOperator):
             if view.storage == storage:
                 view.drop({component_id})
                 fill_list(state_of(context))
+                look_at_file(context)
         return f'Deleted "{self.component_id}"'
 
 
@@ -332,7 +360,8 @@ def _upload(
     component_id: str,
     metadata: dict[str, str] | None = None,
     preview: Path | None = None,
-) -> Steps:
+    condition: str | None = None,
+) -> Generator[Step, None, dict[str, Any]]:
     """Upload a file and show it in the list."""
     storage = view.storage
     job = worker().submit(
@@ -342,13 +371,18 @@ def _upload(
         component_id=component_id,
         metadata=metadata,
         preview=preview and str(preview),
+        condition=condition,
     )
     yield job
-    info = job.wait()
+    info: dict[str, Any] = job.wait()
     if view.storage == storage:
         show_component(context, info)
         if preview:
             yield from fetch_previews(storage_config(context), component_id)
+    return info
+
+
+def _told(info: dict[str, Any]) -> str:
     return f'Pushed "{info["component_id"]}" ({shown_size(info["size"])})'
 
 
@@ -357,13 +391,15 @@ def show_rows(context: Context, rows: list[Any]) -> None:
     view.rows = [*map(Row._make, rows)]
     view.is_listed = True
     fill_list(state_of(context))
+    look_at_file(context)
 
 
 def show_component(context: Context, info: dict[str, Any]) -> None:
     """Put a component into the sidebar's list, in its place, and choose it."""
     # How it now stands to the synced folder, the next listing tells.
-    view.put(Row(info["component_id"], info["size"], info["modified"]))
+    view.put(Row(info["component_id"], info["size"], info["modified"], etag=info["etag"]))
     fill_list(state_of(context), chosen=info["component_id"])
+    look_at_file(context)
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs

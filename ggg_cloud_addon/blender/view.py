@@ -37,6 +37,8 @@ class Row(NamedTuple):
     """Seconds since 1970."""
     status: str = ""
     """One of :data:`STATUSES`."""
+    etag: str = ""
+    """Of what the storage has; another one is another version."""
 
     @property
     def token(self) -> str:
@@ -62,6 +64,22 @@ class Details:
     metadata: Mapping[str, str]
     versions: tuple[Version, ...]
     """The newest first."""
+
+
+@dataclass(frozen=True)
+class InFile:
+    """A component in the open file."""
+
+    collection: str
+    """Its name."""
+    component_id: str
+    is_linked: bool
+    etag: str
+    """Of the version in the file."""
+    storage: str = ""
+    """``"newer"``: the storage has another version; ``"gone"``: it has none; or ``""``."""
+    changed: tuple[str, ...] = ()
+    """What is not as it was pulled, by name."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +110,12 @@ class View:
     """By component ID, the file with its picture."""
     metadata: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """By component ID, what was stored with it; of those that were shown."""
+    in_file: list[InFile] = field(default_factory=list)
+    """The components of this storage in the open file, as they were at the last look."""
+    refused: dict[str, Any] | None = None
+    """The settings of the last push, if it was refused as somebody else had pushed."""
+    own_etags: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """By storage, component and ETag: the next one, which was pushed from the open file. Outlives an undo in it."""
     outcome: dict[str, Any] | None = None
     """What the last sync or its preview answered (the worker's verb ``sync``)."""
     messages: "deque[Message]" = field(default_factory=lambda: deque(maxlen=MESSAGES))
@@ -111,7 +135,15 @@ class View:
         self.storage += 1
         self.rows, self.is_listed = [], False
         self.details, self.previews, self.metadata = None, {}, {}
-        self.outcome = None
+        self.outcome = self.refused = None
+        self.in_file = []
+
+    def newest_own(self, storage: str, component_id: str, etag: str) -> str:
+        """The ETag of what was made here out of a version, by pushes."""
+        seen = {etag}
+        while (etag_next := self.own_etags.get((storage, component_id, etag), etag)) not in seen:
+            seen.add(etag := etag_next)
+        return etag
 
     def put(self, row: Row) -> None:
         """Add a component, or bring it up to date."""

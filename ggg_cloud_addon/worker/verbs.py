@@ -37,10 +37,13 @@ class Teller(Protocol):
 def _list(manager: CloudStorageManager, tell: Teller, folder: dict[str, Any] | None = None) -> Plain:
     """Every component; with a synced ``folder`` (fields of SyncConfig) also what is only there, and how they stand."""
     if folder is None:
-        rows = [[each.component_id, each.size, each.modified.timestamp(), ""] for each in manager.list_components()]
+        rows = [
+            [each.component_id, each.size, each.modified.timestamp(), "", each.etag]
+            for each in manager.list_components()
+        ]
     else:
         found = compare(manager, SyncConfig(**folder), _Seen(tell))
-        rows = [[each.path, each.size, each.modified, each.status] for each in found]
+        rows = [[each.path, each.size, each.modified, each.status, each.etag] for each in found]
     return {"location": manager.provider.location, "rows": rows}
 
 

@@ -51,7 +51,7 @@ def sync(worker: WorkerClient, config: Config, folder: Path) -> Callable[..., di
 
 def statuses(worker: WorkerClient, config: Config, folder: Path, **options: Any) -> dict[str, str]:
     answer = worker.submit("list", config, folder=settings(folder, **options)).wait()
-    return {path: status for path, _, _, status in answer["rows"]}
+    return {path: status for path, _, _, status, _ in answer["rows"]}
 
 
 def change(path: Path, content: bytes) -> None:

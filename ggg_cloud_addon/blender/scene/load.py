@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import bpy
 from bpy.types import ID, Action, Collection, Context, Object, Scene
@@ -14,16 +14,24 @@ from bpy.types import ID, Action, Collection, Context, Object, Scene
 from . import SceneError
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 
+_NOT_PARTS = ("version", "libraries", "scenes", "window_managers", "workspaces", "screens")
+
+
+class Loaded(NamedTuple):
+    """What came in."""
+
+    collection: Collection
+    names: dict[ID, str]
+    """What each datablock is called in the file; of what was linked nothing is told."""
+
 
 def load_component(path: Path, name: str, *, context: Context, link: bool = False) -> list[Object]:
     """Do all of :func:`load_steps` before returning."""
-    return straight_through(load_steps(path, name, context=context, link=link))
+    return list(straight_through(load_steps(path, name, context=context, link=link)).collection.all_objects)
 
 
-def load_steps(
-    path: Path, name: str, *, context: Context, link: bool = False
-) -> Generator[Conversion, None, list[Object]]:
-    """Bring the file's objects into the open scene, in a new collection called `name`; return them.
+def load_steps(path: Path, name: str, *, context: Context, link: bool = False) -> Generator[Conversion, None, Loaded]:
+    """Bring the file's objects into the open scene, in a new collection called `name`.
 
     Blender makes the collection's name unique. Its objects become the selection, and edit mode is left. Of a
     `.blend` the content of its scenes comes, child collections kept, or of a file without scenes its collections
@@ -32,6 +40,13 @@ def load_steps(
 
     Raises SceneError when the file cannot be read or holds no objects; the open file is then as it was.
     """
+    loaded = yield from read_steps(path, name, link=link)
+    _show(loaded.collection, context)
+    return loaded
+
+
+def read_steps(path: Path, name: str, *, link: bool = False) -> Generator[Conversion, None, Loaded]:
+    """Do the same, but leave the new collection out of all scenes."""
     suffix = path.suffix.lower()
     if suffix not in (".blend", *EXCHANGE_FORMATS):
         raise SceneError(f'"{path.name}" cannot be brought into a scene: Blender does not know its format.')
@@ -48,12 +63,13 @@ def load_steps(
             conversion.result()
         with _all_or_nothing() as before:
             collection = bpy.data.collections.new(name)
-            _load_blend(blend, collection, link=link, actions=blend != path)
+            names = _load_blend(blend, collection, link=link)
             if not collection.all_objects:
                 raise SceneError(f'"{path.name}" holds no objects.')
-            _remove_unused(before, collection)
-            _show(collection, context)
-        return list(collection.all_objects)
+            unused = _unused(before, collection, takes=blend != path)
+            names = {each: name for each, name in names.items() if each not in unused}
+            bpy.data.batch_remove(unused)
+        return Loaded(collection, names)
 
 
 def _users() -> dict[ID, set[ID]]:
@@ -74,7 +90,9 @@ def _all_or_nothing() -> Iterator[set[ID]]:
         raise
 
 
-def _load_blend(path: Path, collection: Collection, *, link: bool = False, actions: bool = False) -> None:
+def _load_blend(path: Path, collection: Collection, *, link: bool) -> dict[ID, str]:
+    """Fill the collection; returns what everything is called in the file, where Blender may call it otherwise."""
+    everything: dict[str, list[str]] = {}
     try:
         # The stubs do not know that it is a context manager.
         with bpy.data.libraries.load(str(path), link=link) as (source, wanted):  # type: ignore[attr-defined,func-returns-value]
@@ -82,8 +100,10 @@ def _load_blend(path: Path, collection: Collection, *, link: bool = False, actio
                 wanted.scenes = source.scenes
             else:
                 wanted.collections, wanted.objects = source.collections, source.objects
-            if actions:
-                wanted.actions = source.actions
+            if not link:
+                everything = {kind: list(getattr(source, kind)) for kind in dir(source) if kind not in _NOT_PARTS}
+                for kind, names in everything.items():
+                    setattr(wanted, kind, list(names))
     except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
         raise SceneError(f'"{path.name}" cannot be opened: {reason}.') from error
@@ -97,6 +117,12 @@ def _load_blend(path: Path, collection: Collection, *, link: bool = False, actio
         inside = {obj for parent in collections for obj in parent.objects}
         objects: list[Object] = [obj for obj in wanted.objects if obj and obj not in inside]
         _fill(collection, [child for child in collections if child not in nested], objects)
+    return {
+        datablock: name
+        for kind, names in everything.items()
+        for name, datablock in zip(names, getattr(wanted, kind), strict=True)
+        if datablock
+    }
 
 
 def _fill(collection: Collection, children: list[Collection], objects: list[Object]) -> None:
@@ -113,8 +139,11 @@ def _fill(collection: Collection, children: list[Collection], objects: list[Obje
             collection.objects.link(obj)
 
 
-def _remove_unused(before: set[ID], collection: Collection) -> None:
-    """Remove what came along and no object needs: the file's scenes with their worlds, brushes and so on."""
+def _unused(before: set[ID], collection: Collection, *, takes: bool) -> set[ID]:
+    """What came along and no object needs: the file's scenes with their worlds, brushes and so on.
+
+    With `takes`, actions are needed: one that nothing uses is another take of what came.
+    """
     needs: dict[ID, set[ID]] = {}
     for datablock, users in _users().items():
         for user in users:
@@ -127,7 +156,26 @@ def _remove_unused(before: set[ID], collection: Collection) -> None:
         ahead += fresh
     reached |= {datablock.library for datablock in reached if datablock.library}
     new = _users().keys() - before - reached
-    bpy.data.batch_remove({datablock for datablock in new if not isinstance(datablock, Action)})
+    return {datablock for datablock in new if not (takes and isinstance(datablock, Action))}
+
+
+def add_linked(path: Path, collection: Collection) -> None:
+    """Link what is in the library `path` and not yet in the collection.
+
+    Raises SceneError when it cannot be read.
+    """
+    with _all_or_nothing() as before:
+        _load_blend(path, collection, link=True)
+        bpy.data.batch_remove(_unused(before, collection, takes=False))
+
+
+def leave_edit_mode(context: Context) -> None:
+    """Blender appends nothing in it: the mode belongs to the active object, soon another one."""
+    assert context.view_layer is not None
+    active = context.view_layer.objects.active
+    if active is not None and active.mode != "OBJECT":
+        with context.temp_override(active_object=active, object=active):
+            bpy.ops.object.mode_set(mode="OBJECT")
 
 
 def _show(collection: Collection, context: Context) -> None:
@@ -135,11 +183,7 @@ def _show(collection: Collection, context: Context) -> None:
     scene, layer = context.scene, context.view_layer
     assert scene is not None
     assert layer is not None
-    active = layer.objects.active
-    if active is not None and active.mode != "OBJECT":
-        # Blender appends nothing in edit mode: the mode belongs to the active object, soon another one.
-        with context.temp_override(active_object=active, object=active):
-            bpy.ops.object.mode_set(mode="OBJECT")
+    leave_edit_mode(context)
     scene.collection.children.link(collection)
     layer.update()
     for obj in list(layer.objects.selected):

@@ -25,6 +25,8 @@ class Status:
     """``"same"``, ``"here"`` or ``"there"`` (only on that side), ``"newer_here"``, ``"newer_there"``, ``"both"``
     (changed on both sides), ``"deleted_here"``, ``"deleted_there"``, ``"problem"`` (its name cannot be synced), or
     ``""`` where only reading both could tell, or the path takes no part in the sync."""
+    etag: str = ""
+    """Of the object; empty where there is none."""
 
 
 def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
@@ -58,7 +60,7 @@ def _statuses(local: Local, remote: Remote, base: Base, listed: Remote, config: 
         takes_part = path in local or path in remote
         status = _status(actions.get(path), path, local, remote, base) if takes_part else ""
         if path in listed:
-            yield Status(path, listed[path].size, listed[path].modified.timestamp(), status)
+            yield Status(path, listed[path].size, listed[path].modified.timestamp(), status, listed[path].etag)
         else:
             seen = local[path].fingerprint
             yield Status(path, seen.size, seen.mtime_ns / 1e9, status)

@@ -1,0 +1,237 @@
+"""Whether the content of a datablock is still what it was: a digest of what an artist makes of it.
+
+What is animated, posed, selected or folded is left out, and how a datablock is called here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import bpy
+import numpy as np
+from bpy.types import ID
+
+NameOf = Callable[[ID], str]
+"""What a datablock that another one uses is called in the component's file."""
+
+_ARRAYS = {
+    "FLOAT": ("value", 1, np.float32),
+    "FLOAT_VECTOR": ("vector", 3, np.float32),
+    "FLOAT2": ("vector", 2, np.float32),
+    "FLOAT_COLOR": ("color", 4, np.float32),
+    "BYTE_COLOR": ("color", 4, np.float32),
+    "QUATERNION": ("value", 4, np.float32),
+    "FLOAT4X4": ("value", 16, np.float32),
+    "INT": ("value", 1, np.int32),
+    "INT8": ("value", 1, np.int32),
+    "INT32_2D": ("value", 2, np.int32),
+    "INT16_2D": ("value", 2, np.int32),
+    "BOOLEAN": ("value", 1, np.bool_),
+}
+"""Of attributes: how their values are called, how many there are of each, and their type."""
+_STATE = (
+    {"rna_type", "name", "id_data", "original", "preview", "asset_data", "animation_data", "library", "bl_rna"}
+    | {"library_weak_reference", "override_library", "users", "tag", "session_uid", "use_fake_user", "use_extra_user"}
+    | {"execution_time", "persistent_uid", "location_absolute", "dimensions", "view_center", "ui_mode", "ui_expand"}
+    | {"node", "from_node", "to_node", "from_socket", "to_socket", "internal_links", "links", "color_tag", "warnings"}
+    | {"filepath_raw", "bindcode", "texture_mesh", "shape_keys", "edit_bones", "id_root", "use_nodes"}
+)
+_STATE_BEGINS = ("show_", "active", "is_", "select", "hide", "use_pin", "bl_")
+_NODE_LAYOUT = {"location", "width", "height", "parent", "color", "use_custom_color"}
+_ROUND = 6
+"""Significant digits: Blender computes some values anew when it opens a file."""
+
+
+def digest(datablock: Any, name_of: NameOf, extra: object = ()) -> str:
+    """The digest of all that is in it and in `extra`; it costs a look at every vertex."""
+    found = hashlib.sha256()
+    for each in _content(datablock, name_of):
+        found.update(each if isinstance(each, bytes) else repr(each).encode(errors="surrogatepass"))
+    found.update(repr(extra).encode(errors="surrogatepass"))
+    # Another Blender tells of other properties: what they say cannot be compared.
+    return f"{bpy.app.version[0]}.{bpy.app.version[1]}:{found.hexdigest()[:32]}"
+
+
+def custom_properties(struct: Any) -> dict[str, Any]:
+    """Those that a user or a node group defined, not an add-on's."""
+    try:
+        return {key: value for key, value in struct.items() if key not in struct.bl_rna.properties}
+    except TypeError:  # it can have none
+        return {}
+
+
+def curves_of(action: Any, slot: Any = None) -> Iterator[Any]:
+    """The F-curves of an action; with a slot (4.4 and newer) only of what that animates."""
+    if not hasattr(action, "layers"):
+        yield from action.fcurves
+        return
+    for layer in action.layers:
+        for strip in layer.strips:
+            for bag in strip.channelbags:
+                if slot is None or bag.slot_handle == slot.handle:
+                    yield from bag.fcurves
+
+
+def _content(datablock: Any, name_of: NameOf) -> Iterator[object]:
+    yield type(datablock).__name__
+    animation = _animation(datablock)
+    yield animation[0]
+    if isinstance(datablock, bpy.types.Mesh):
+        yield from _mesh(datablock)
+    elif isinstance(datablock, bpy.types.Action):
+        for curve in curves_of(datablock):
+            values = np.empty(len(curve.keyframe_points) * 2, np.float32)
+            curve.keyframe_points.foreach_get("co", values)
+            yield from (curve.data_path, curve.array_index, values.tobytes())
+    elif isinstance(datablock, bpy.types.Image):
+        yield from (datablock.source, list(datablock.size), datablock.is_dirty, datablock.colorspace_settings.name)
+        files: Any = datablock.packed_files  # the stubs take the bytes for text
+        yield from (hashlib.sha256(each.packed_file.data).digest() for each in files)
+        yield datablock.packed_file is not None or datablock.filepath
+    elif isinstance(datablock, bpy.types.Object):
+        yield from _object(datablock, name_of, animation[1])
+    elif not isinstance(datablock, bpy.types.Collection):  # of which its extra tells
+        if isinstance(datablock, bpy.types.Armature):
+            yield [(bone.name, _plain(bone.matrix_local), _plain(bone.length)) for bone in datablock.bones]
+        if hasattr(datablock, "attributes"):
+            yield from _attributes(datablock)
+        yield _struct(datablock, name_of, animation[1], frozenset())
+    yield from _shape_keys(datablock)
+
+
+def _animation(datablock: Any) -> tuple[object, Collection[str]]:
+    """What animates it, and the paths of all that this moves."""
+    data = getattr(datablock, "animation_data", None)
+    if data is None:
+        return None, ()
+    drivers = [
+        (each.data_path, each.array_index, each.driver.type, each.driver.expression, _variables(each.driver))
+        for each in data.drivers
+    ]
+    moved = {each.data_path for each in data.drivers}
+    if data.action:
+        moved |= {each.data_path for each in curves_of(data.action, getattr(data, "action_slot", None))}
+    return drivers, moved
+
+
+def _variables(driver: Any) -> object:
+    return [
+        (each.name, each.type, [(target.data_path, target.transform_type) for target in each.targets])
+        for each in driver.variables
+    ]
+
+
+def _mesh(mesh: Any) -> Iterator[object]:
+    for elements, name, width, kind in (
+        (mesh.vertices, "co", 3, np.float32),
+        (mesh.edges, "vertices", 2, np.int32),
+        (mesh.polygons, "loop_start", 1, np.int32),
+        (mesh.loops, "vertex_index", 1, np.int32),
+    ):
+        yield _array(elements, name, width, kind)
+    yield from _attributes(mesh)
+    if any(obj.vertex_groups for obj in bpy.data.objects if obj.data == mesh):
+        weights = [(each.group, each.weight) for vertex in mesh.vertices for each in vertex.groups]
+        yield np.array(weights, np.float32).tobytes()
+    yield from ((each.name, each.active_render) for each in mesh.uv_layers)
+    yield [(key, _plain(value)) for key, value in custom_properties(mesh).items()]
+
+
+def _attributes(data: Any) -> Iterator[object]:
+    for each in data.attributes:
+        if each.data_type in _ARRAYS and not each.name.startswith("."):  # which is selection and the like
+            yield from (each.name, each.domain, _array(each.data, *_ARRAYS[each.data_type]))
+
+
+def _array(elements: Any, name: str, width: int, kind: Any) -> bytes:
+    values = np.empty(len(elements) * width, kind)
+    elements.foreach_get(name, values)
+    return values.tobytes()
+
+
+def _shape_keys(datablock: Any) -> Iterator[object]:
+    keys = getattr(datablock, "shape_keys", None)
+    for each in keys.key_blocks if keys else ():
+        yield from (each.name, each.relative_key.name, each.vertex_group)
+        yield _array(each.data, "co", 3, np.float32)
+
+
+def _object(obj: Any, name_of: NameOf, moved: Collection[str]) -> Iterator[object]:
+    yield from (obj.type, obj.data and name_of(obj.data), obj.parent and (name_of(obj.parent), obj.parent_bone))
+    yield obj.instance_collection and name_of(obj.instance_collection)
+    if obj.parent:
+        yield _plain(obj.matrix_basis) if not {"location", "rotation_euler", "scale"} & set(moved) else ()
+    yield [(each.name, each.type, _struct(each, name_of, moved, frozenset())) for each in obj.modifiers]
+    yield [(each.name, each.type, _struct(each, name_of, moved, frozenset())) for each in obj.constraints]
+    yield [each.name for each in obj.vertex_groups]
+    yield sorted(custom_properties(obj))  # their values are often what poses a rig
+    for bone in obj.pose.bones if obj.pose else ():
+        yield (bone.name, [_struct(each, name_of, moved, frozenset()) for each in bone.constraints])
+        yield bone.custom_shape and name_of(bone.custom_shape)
+
+
+def _struct(struct: Any, name_of: NameOf, moved: Collection[str], inside: frozenset[int]) -> object:
+    """All properties of a struct and what lies in it; `inside` which others it lies."""
+    pointer = struct.as_pointer()
+    if pointer in inside:
+        return None
+    inside |= {pointer}
+    found: dict[str, object] = {}
+    skipped = _NODE_LAYOUT if isinstance(struct, bpy.types.Node) else ()
+    for each in struct.bl_rna.properties:
+        name = each.identifier
+        if name in _STATE or name in skipped or name.startswith(_STATE_BEGINS) or each.is_runtime:
+            continue
+        if moved and _path(struct, name) in moved:
+            continue
+        value = getattr(struct, name, None)
+        if each.type == "COLLECTION":
+            found[name] = [
+                name_of(item) if isinstance(item, ID) else (_name(item), _struct(item, name_of, moved, inside))
+                for item in value or ()
+                if item is not None
+            ]
+        elif each.type == "POINTER":
+            if isinstance(value, ID) and not value.is_embedded_data:
+                found[name] = name_of(value)
+            elif value is not None:
+                found[name] = _struct(value, name_of, moved, inside)
+        elif not each.is_readonly:
+            found[name] = _plain(value)
+    if isinstance(struct, bpy.types.NodeTree):
+        found["links"] = sorted(
+            (link.from_node.name, link.from_socket.identifier, link.to_node.name, link.to_socket.identifier)
+            for link in struct.links
+        )
+    for key, value in custom_properties(struct).items():
+        if not (moved and f'{_path(struct, None)}["{key}"]' in moved):
+            found[f'["{key}"]'] = name_of(value) if isinstance(value, ID) else _plain(value)
+    return found
+
+
+def _name(item: Any) -> str:
+    """By what it is found, as ``name`` itself is left out: here a datablock may be called otherwise."""
+    return str(getattr(item, "name", ""))
+
+
+def _path(struct: Any, name: str | None) -> str:
+    try:
+        return str(struct.path_from_id(name) if name else struct.path_from_id())
+    except ValueError:  # it has none
+        return ""
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, float):
+        return f"{value:.{_ROUND}g}"
+    if isinstance(value, str | int | bool | bytes | type(None)):
+        return value
+    if isinstance(value, set):
+        return sorted(value)
+    if isinstance(value, ID):
+        return type(value).__name__
+    if hasattr(value, "to_dict"):
+        return repr(value.to_dict())
+    return [_plain(each) for each in value] if hasattr(value, "__len__") else str(type(value))

@@ -1,0 +1,314 @@
+"""What the open file knows of the components in it: which they are, and which of its datablocks came with them.
+
+It is saved in the .blend, goes along when something is renamed or duplicated, and holds no secret.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import bpy
+import numpy as np
+from bpy.props import CollectionProperty, PointerProperty, StringProperty
+from bpy.types import ID, Collection, Key, Library, Object, PropertyGroup, Scene, WindowManager
+
+from .digest import custom_properties, digest
+
+ROOT = "/"
+"""What the collection itself is called among a component's parts."""
+_NO_PARTS = (Scene, Library, Key, WindowManager)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A version of a component, in a storage."""
+
+    storage: str
+    """Of which storage; tells it from others, and holds no secret."""
+    component_id: str
+    etag: str
+    version_id: str = ""
+    sha256: str = ""
+
+
+class Part(NamedTuple):
+    """A datablock as a version of a component has it."""
+
+    name: str
+    """In the component's file."""
+    digest: str
+    record: str
+    """JSON of what an update has to tell from the user's own changes, see :func:`_record`."""
+
+
+class GGGCloudPart(PropertyGroup):
+    """A Part, on the datablock. ``name`` is the key of the GGGCloudOrigin that it belongs to."""
+
+    part: StringProperty()  # type: ignore[valid-type]
+    digest: StringProperty()  # type: ignore[valid-type]
+    record: StringProperty()  # type: ignore[valid-type]
+
+
+class GGGCloudOrigin(PropertyGroup):
+    """An Origin, on the collection that the component was pulled into."""
+
+    key: StringProperty()  # type: ignore[valid-type]
+    storage: StringProperty()  # type: ignore[valid-type]
+    component_id: StringProperty()  # type: ignore[valid-type]
+    version_id: StringProperty()  # type: ignore[valid-type]
+    etag: StringProperty()  # type: ignore[valid-type]
+    sha256: StringProperty()  # type: ignore[valid-type]
+
+
+class GGGCloudPushed(PropertyGroup):
+    """What was pushed from a scene last under a component's ID, which is ``name``."""
+
+    storage: StringProperty()  # type: ignore[valid-type]
+    etag: StringProperty()  # type: ignore[valid-type]
+
+
+def origin_of(collection: Any) -> Origin | None:
+    """Of which component a collection is."""
+    stored = collection.ggg_cloud
+    if not stored.component_id:
+        return None
+    return Origin(stored.storage, stored.component_id, stored.etag, stored.version_id, stored.sha256)
+
+
+def pulled(storage: str, component_id: str | None = None) -> list[Collection]:
+    """The collections that are components of this storage, or that one component; deleted ones left out."""
+    found = []
+    for collection in bpy.data.collections:
+        origin = None if collection.library or not collection.users else origin_of(collection)
+        if origin and origin.storage == storage and component_id in (None, origin.component_id):
+            found.append(collection)
+    return found
+
+
+def is_linked(collection: Collection) -> bool:
+    """Whether the component was linked, so that its parts lie in a library."""
+    return any(each.library for each in (*collection.objects, *collection.children))
+
+
+def known_etag(storage: str, component_id: str, collection: Any = None) -> str:
+    """Which version of a component this file knows: of the collection, pushed before, or pulled; or ``""``."""
+    origin = origin_of(collection) if collection else None
+    if origin and (origin.storage, origin.component_id) == (storage, component_id):
+        return origin.etag
+    for scene in bpy.data.scenes:
+        pushed = scene.ggg_cloud_pushed.get(component_id)  # type: ignore[attr-defined]
+        if pushed and pushed.storage == storage:
+            return str(pushed.etag)
+    return next((origin_of(each).etag for each in pulled(storage, component_id)), "")
+
+
+def remember_push(scene: Any, origin: Origin) -> None:
+    """Note in the scene which version was pushed from it."""
+    pushed = scene.ggg_cloud_pushed.get(origin.component_id) or scene.ggg_cloud_pushed.add()
+    pushed.name, pushed.storage, pushed.etag = origin.component_id, origin.storage, origin.etag
+
+
+def part_name(datablock: Any, key: str) -> str | None:
+    """What a datablock is called in the component's file; ``None`` if it did not come with it."""
+    part = datablock.ggg_cloud_parts.get(key) if key else None
+    return str(part.part) if part else None
+
+
+def record_of(datablock: Any, key: str) -> dict[str, Any]:
+    """What is known of a part as it was pulled, see :func:`_record`."""
+    part = datablock.ggg_cloud_parts.get(key)
+    return json.loads(part.record) if part and part.record else {}
+
+
+def parts(key: str) -> dict[tuple[str, str], list[ID]]:
+    """What came with a component and is still used, by type and name in its file; duplicates too.
+
+    A datablock that was duplicated and then changed is the user's own by now, unless nothing else is left; but all
+    duplicates of an object count.
+    """
+    found: dict[tuple[str, str], list[ID]] = {}
+    for datablock in _everything():
+        name = part_name(datablock, key) if datablock.users and not datablock.library else None
+        if name is not None:
+            found.setdefault((type(datablock).__name__, name), []).append(datablock)
+    for each, datablocks in found.items():
+        if len(datablocks) > 1 and not isinstance(datablocks[0], Object):
+            found[each] = [one for one in datablocks if not _is_changed(one, key)] or datablocks[:1]
+    return found
+
+
+def changed(collection: Any) -> list[ID]:
+    """What is not as it was pulled; the collections in it too, if something was added or taken out."""
+    if is_linked(collection):
+        return []
+    key = collection.ggg_cloud.key
+    return [one for datablocks in parts(key).values() for one in datablocks if _is_changed(one, key)]
+
+
+def take(names: Mapping[ID, str]) -> dict[int, Part]:
+    """What the datablocks that are called so in a component's file are now, by their ``session_uid``."""
+
+    def name_of(datablock: ID) -> str:
+        return names.get(datablock) or _foreign(datablock)
+
+    taken = {}
+    for datablock, name in names.items():
+        extra = (_slots(datablock, names.get), _members(datablock, name_of))
+        record = json.dumps(_record(datablock, names), ensure_ascii=False, separators=(",", ":"))
+        taken[datablock.session_uid] = Part(name, digest(datablock, name_of, extra), record)
+    return taken
+
+
+def remember(collection: Any, origin: Origin, taken: Mapping[int, Part]) -> None:
+    """Note that the collection is this version of the component, and what belongs to it."""
+    stored = collection.ggg_cloud
+    stored.key = stored.key or uuid.uuid4().hex[:16]
+    for name, value in asdict(origin).items():
+        setattr(stored, name, value)
+    for datablock in _everything():
+        part = taken.get(datablock.session_uid)
+        if part and not datablock.library:
+            put(datablock, stored.key, part)
+
+
+def put(datablock: Any, key: str, part: Part | None) -> None:
+    """Note on a datablock which part of a component it is; ``None``: of none any more."""
+    known = datablock.ggg_cloud_parts
+    stored = known.get(key)
+    if part is None:
+        if stored:
+            known.remove(known.find(key))
+        return
+    if stored is None:
+        stored = known.add()
+        stored.name = key
+    stored.part, stored.digest, stored.record = part
+
+
+def forget(datablocks: Iterable[Any]) -> None:
+    """Drop all that came in with them: it is of the file in which they were pushed."""
+    for datablock in datablocks:
+        if not datablock.library:
+            datablock.ggg_cloud_parts.clear()
+            if isinstance(datablock, Collection):
+                datablock.property_unset("ggg_cloud")
+
+
+def contents(collection: Collection) -> dict[ID, str]:
+    """All that a push of the collection as a .blend takes along and that belongs to it, with its names.
+
+    What only an object outside of the collection needs does not belong to it.
+    """
+    needs: dict[ID, set[ID]] = {}
+    data: Any = bpy.data
+    for datablock, users in data.user_map().items():
+        for user in users:
+            needs.setdefault(user, set()).add(datablock)
+    inside: set[ID] = {collection}
+    ahead: list[ID] = [collection]
+    mine = set(collection.all_objects)
+    while ahead:
+        user = ahead.pop()
+        for each in needs.get(user, set()) - inside:
+            if isinstance(each, Object) and each not in mine and not isinstance(user, Collection):
+                continue
+            if isinstance(each, Collection) and isinstance(user, Object) and each != user.instance_collection:
+                continue
+            inside.add(each)
+            ahead.append(each)
+    return {each: each.name for each in inside if is_part(each)} | {collection: ROOT}
+
+
+def is_part(datablock: Any) -> bool:
+    """Whether it can be a part of a component that was not linked."""
+    return not (datablock.library or datablock.is_embedded_data or isinstance(datablock, _NO_PARTS))
+
+
+def _everything() -> Iterator[Any]:
+    data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
+    for datablock in data.user_map():
+        if not isinstance(datablock, _NO_PARTS):
+            yield datablock
+
+
+def _foreign(datablock: ID) -> str:
+    return f"{type(datablock).__name__}?"
+
+
+def _is_changed(datablock: Any, key: str) -> bool:
+    def own(each: ID) -> str | None:
+        return part_name(each, key)
+
+    def name_of(each: ID) -> str:
+        return own(each) or _foreign(each)
+
+    known = record_of(datablock, key).get("slots", [])
+    extra = (_slots(datablock, own, known), _members(datablock, name_of))
+    return bool(digest(datablock, name_of, extra) != datablock.ggg_cloud_parts[key].digest)
+
+
+def _slots(datablock: Any, own: Any, known: list[str] | None = None) -> list[str]:
+    """The materials of an object's data; where the user put another one, it is as it was: an update keeps that."""
+    found = []
+    for index, material in enumerate(getattr(datablock, "materials", ())):
+        name = own(material) if material else ""
+        if not name:
+            name = known[index] if known and index < len(known) else ""
+        found.append(name)
+    return found
+
+
+def _members(datablock: Any, name_of: Any) -> list[str]:
+    if not isinstance(datablock, Collection):
+        return []
+    return sorted(name_of(each) for each in (*datablock.objects, *datablock.children))
+
+
+def _record(datablock: Any, names: Mapping[ID, str]) -> dict[str, Any]:
+    if isinstance(datablock, Object):
+        animation, matrix = datablock.animation_data, np.array(datablock.matrix_basis)
+        return {
+            "matrix": matrix.ravel().tolist(),
+            "parent": names.get(datablock.parent, "") if datablock.parent else "",
+            "modifiers": [each.name for each in datablock.modifiers],
+            "constraints": [each.name for each in datablock.constraints],
+            "bones": {
+                bone.name: [each.name for each in bone.constraints]
+                for bone in (datablock.pose.bones if datablock.pose else ())
+                if bone.constraints
+            },
+            "drivers": [[each.data_path, each.array_index] for each in animation.drivers] if animation else [],
+            "slots": [
+                names.get(slot.material, "") if slot.link == "OBJECT" and slot.material else ""
+                for slot in datablock.material_slots
+            ],
+            "properties": sorted(custom_properties(datablock)),
+        }
+    if hasattr(datablock, "materials"):
+        return {"slots": _slots(datablock, names.get)}
+    return {}
+
+
+_CLASSES = (GGGCloudPart, GGGCloudOrigin, GGGCloudPushed)
+
+
+def register() -> None:
+    """Add the properties."""
+    for each in _CLASSES:
+        bpy.utils.register_class(each)
+    bpy.types.ID.ggg_cloud_parts = CollectionProperty(type=GGGCloudPart)  # type: ignore[attr-defined,func-returns-value]
+    bpy.types.Collection.ggg_cloud = PointerProperty(type=GGGCloudOrigin)  # type: ignore[attr-defined,func-returns-value]
+    bpy.types.Scene.ggg_cloud_pushed = CollectionProperty(type=GGGCloudPushed)  # type: ignore[attr-defined,func-returns-value]
+
+
+def unregister() -> None:
+    """Remove them; what a file has of them stays in it."""
+    del bpy.types.Scene.ggg_cloud_pushed  # type: ignore[attr-defined]
+    del bpy.types.Collection.ggg_cloud  # type: ignore[attr-defined]
+    del bpy.types.ID.ggg_cloud_parts  # type: ignore[attr-defined]
+    for each in reversed(_CLASSES):
+        bpy.utils.unregister_class(each)

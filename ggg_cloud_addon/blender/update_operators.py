@@ -1,0 +1,110 @@
+"""Bringing what was pulled up to date: ``bpy.ops.ggg_cloud.update``."""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy.props import BoolProperty, StringProperty
+from bpy.types import Collection, Context, Event
+
+from .connections import storage_config, storage_name
+from .in_file import look_at_file, origin
+from .job import Returned, Steps, WorkerOperator, worker
+from .operators import show_component
+from .scene import SceneError
+from .scene.load import read_steps
+from .scene.provenance import changed, is_linked, pulled
+from .scene.update import update, update_linked
+from .view import view
+
+SHOWN = 4
+"""Names of what was changed here."""
+
+
+class GGG_CLOUD_OT_update(WorkerOperator):
+    """Replace the component in this file by the newest version; where its objects are and how they are used stays"""
+
+    bl_idname = "ggg_cloud.update"
+    bl_label = "Update"
+    bl_options = {"UNDO"}  # noqa: RUF012 - Blender's own way to declare it
+
+    component_id: StringProperty(name="Component", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    version_id: StringProperty(  # type: ignore[valid-type]
+        name="Version", description="An older version of it; empty: the current one", options={"SKIP_SAVE"}
+    )
+    discard: BoolProperty(  # type: ignore[valid-type]
+        name="Discard Changes", description="Drop what was changed in it here", options={"SKIP_SAVE"}
+    )
+
+    def invoke(self, context: Context, event: Event) -> Returned:
+        """Ask first, if something would be lost."""
+        self._in_window = not bpy.app.background
+        lost = _lost(pulled(storage_name(context), self.component_id))
+        if not lost or self.discard:
+            return self.execute(context)
+        self.discard = True  # if the answer is yes
+        assert context.window_manager is not None
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title="Discard what was changed here?",
+            message=f'In "{self.component_id}" you changed {lost}.',
+            confirm_text="Update",
+            icon="WARNING",
+        )
+
+    def steps(self, context: Context) -> Steps:
+        """Download it, and put it in the place of what is here."""
+        storage, shown = storage_name(context), view.storage
+        here: list[Any] = pulled(storage, self.component_id)
+        if not here:
+            raise SceneError(f'Nothing in this file was pulled as "{self.component_id}"; pull it.')
+        lost = _lost(here)
+        if lost and not self.discard:
+            raise SceneError(
+                f'"{self.component_id}" was changed here ({lost}); push it, or update with "discard" to drop that.'
+            )
+        path = self.scratch() / Path(self.component_id).name
+        job = worker().submit(
+            "download",
+            storage_config(context),
+            component_id=self.component_id,
+            path=str(path),
+            overwrite=True,
+            version_id=self.version_id or None,
+        )
+        yield job
+        info = job.wait()
+        for key in dict.fromkeys(each.ggg_cloud.key for each in here):
+            if collection := _find(key):
+                if is_linked(collection):
+                    update_linked(collection, path, origin(storage, info))
+                    continue
+                loaded = yield from read_steps(path, path.stem)
+                if again := _find(key):  # it may have been deleted while a file was converted
+                    update(again, loaded, origin(storage, info), context)
+        if view.storage == shown:
+            view.refused = None
+            if not self.version_id:
+                show_component(context, info)
+        look_at_file(context)
+        return f'Updated "{self.component_id}"'
+
+
+def _find(key: str) -> Any:
+    """The collection of a pull, by the key of its GGGCloudOrigin."""
+    collections: Any = bpy.data.collections
+    return next((each for each in collections if each.users and each.ggg_cloud.key == key), None)
+
+
+def _lost(collections: list[Any]) -> str:
+    """The names of what an update would drop. What was added or taken out in a collection is not lost by it."""
+    found = [each for collection in collections for each in changed(collection)]
+    names = list(dict.fromkeys(each.name for each in found if not isinstance(each, Collection)))
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(f'"{name}"' for name in names[:SHOWN]) + more
+
+
+register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs
+    (GGG_CLOUD_OT_update,)
+)

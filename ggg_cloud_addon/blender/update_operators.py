@@ -5,7 +5,7 @@ from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
-from bpy.types import Collection, Context, Event
+from bpy.types import Context, Event
 
 from .connections import storage_config, storage_name
 from .in_file import look_at_file, origin
@@ -13,7 +13,7 @@ from .job import Returned, Steps, WorkerOperator, worker
 from .operators import show_component
 from .scene import SceneError
 from .scene.load import read_steps
-from .scene.provenance import changed, is_linked, pulled
+from .scene.provenance import is_linked, lost_by_update, pulled
 from .scene.update import update, update_linked
 from .view import view
 
@@ -98,9 +98,8 @@ def _find(key: str) -> Any:
 
 
 def _lost(collections: list[Any]) -> str:
-    """The names of what an update would drop. What was added or taken out in a collection is not lost by it."""
-    found = [each for collection in collections for each in changed(collection)]
-    names = list(dict.fromkeys(each.name for each in found if not isinstance(each, Collection)))
+    """The names of what an update would drop."""
+    names = list(dict.fromkeys(each.name for collection in collections for each in lost_by_update(collection)))
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(f'"{name}"' for name in names[:SHOWN]) + more
 

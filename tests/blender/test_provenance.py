@@ -210,6 +210,7 @@ def test_the_sidebar_knows_what_is_newer_and_what_is_gone(studio):
     assert studio.view.in_file[0].storage == ""
     studio.open("ada")
     assert studio.view.in_file[0].storage == "newer"
+    bpy.ops.ggg_cloud.refresh()
     bpy.ops.ggg_cloud.delete(component_id="robot/arm.blend")
     assert studio.view.in_file[0].storage == "gone"
 

@@ -6,7 +6,7 @@ What is animated, posed, selected or folded is left out, and how a datablock is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import bpy
@@ -44,10 +44,13 @@ _ROUND = 6
 """Significant digits: Blender computes some values anew when it opens a file."""
 
 
-def digest(datablock: Any, name_of: NameOf, extra: object = ()) -> str:
-    """The digest of all that is in it and in `extra`; it costs a look at every vertex."""
+def digest(datablock: Any, name_of: NameOf, extra: object = (), record: Mapping[str, Any] | None = None) -> str:
+    """The digest of all that is in it and in `extra`; it costs a look at every vertex.
+
+    Of an object only the modifiers and constraints that `record` names, see :mod:`.provenance`.
+    """
     found = hashlib.sha256()
-    for each in _content(datablock, name_of):
+    for each in _content(datablock, name_of, record or {}):
         found.update(each if isinstance(each, bytes) else repr(each).encode(errors="surrogatepass"))
     found.update(repr(extra).encode(errors="surrogatepass"))
     # Another Blender tells of other properties: what they say cannot be compared.
@@ -74,10 +77,11 @@ def curves_of(action: Any, slot: Any = None) -> Iterator[Any]:
                     yield from bag.fcurves
 
 
-def _content(datablock: Any, name_of: NameOf) -> Iterator[object]:
+def _content(datablock: Any, name_of: NameOf, record: Mapping[str, Any]) -> Iterator[object]:
     yield type(datablock).__name__
     animation = _animation(datablock)
-    yield animation[0]
+    if not isinstance(datablock, bpy.types.Object):  # of which the record tells
+        yield animation[0]
     if isinstance(datablock, bpy.types.Mesh):
         yield from _mesh(datablock)
     elif isinstance(datablock, bpy.types.Action):
@@ -91,7 +95,7 @@ def _content(datablock: Any, name_of: NameOf) -> Iterator[object]:
         yield from (hashlib.sha256(each.packed_file.data).digest() for each in files)
         yield datablock.packed_file is not None or datablock.filepath
     elif isinstance(datablock, bpy.types.Object):
-        yield from _object(datablock, name_of, animation[1])
+        yield from _object(datablock, name_of, animation[1], record)
     elif not isinstance(datablock, bpy.types.Collection):  # of which its extra tells
         if isinstance(datablock, bpy.types.Armature):
             yield [(bone.name, _plain(bone.matrix_local), _plain(bone.length)) for bone in datablock.bones]
@@ -158,18 +162,19 @@ def _shape_keys(datablock: Any) -> Iterator[object]:
         yield _array(each.data, "co", 3, np.float32)
 
 
-def _object(obj: Any, name_of: NameOf, moved: Collection[str]) -> Iterator[object]:
-    yield from (obj.type, obj.data and name_of(obj.data), obj.parent and (name_of(obj.parent), obj.parent_bone))
-    yield obj.instance_collection and name_of(obj.instance_collection)
-    if obj.parent:
-        yield _plain(obj.matrix_basis) if not {"location", "rotation_euler", "scale"} & set(moved) else ()
-    yield [(each.name, each.type, _struct(each, name_of, moved, frozenset())) for each in obj.modifiers]
-    yield [(each.name, each.type, _struct(each, name_of, moved, frozenset())) for each in obj.constraints]
+def _object(obj: Any, name_of: NameOf, moved: Collection[str], record: Mapping[str, Any]) -> Iterator[object]:
+    def stack(structs: Any, names: Iterable[str]) -> object:
+        own = set(names)
+        return [
+            (each.name, each.type, _struct(each, name_of, moved, frozenset())) for each in structs if each.name in own
+        ]
+
+    yield stack(obj.modifiers, record["modifiers"])
+    yield stack(obj.constraints, record["constraints"])
     yield [each.name for each in obj.vertex_groups]
-    yield sorted(custom_properties(obj))  # their values are often what poses a rig
-    for bone in obj.pose.bones if obj.pose else ():
-        yield (bone.name, [_struct(each, name_of, moved, frozenset()) for each in bone.constraints])
-        yield bone.custom_shape and name_of(bone.custom_shape)
+    for bone, names in sorted(record["bones"].items()):
+        if obj.pose and bone in obj.pose.bones:
+            yield (bone, stack(obj.pose.bones[bone].constraints, names))
 
 
 def _struct(struct: Any, name_of: NameOf, moved: Collection[str], inside: frozenset[int]) -> object:

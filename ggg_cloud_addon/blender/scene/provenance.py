@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +21,10 @@ from .digest import custom_properties, digest
 ROOT = "/"
 """What the collection itself is called among a component's parts."""
 _NO_PARTS = (Scene, Library, Key, WindowManager)
+
+
+Own = Callable[[ID], str | None]
+"""What a datablock is called in the component's file; ``None`` if it is not from there."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +149,19 @@ def changed(collection: Any) -> list[ID]:
     """What is not as it was pulled; the collections in it too, if something was added or taken out."""
     if is_linked(collection):
         return []
+    key, inside = collection.ggg_cloud.key, set(collection.all_objects)
+    found = [one for datablocks in parts(key).values() for one in datablocks]
+    found = [one for one in found if not isinstance(one, Object) or one in inside]
+    return [one for one in found if _is_changed(one, key) or _is_used_otherwise(one, key)]
+
+
+def lost_by_update(collection: Any) -> list[ID]:
+    """What an update would drop: changes of what it replaces. All else stays."""
+    if is_linked(collection):
+        return []
     key = collection.ggg_cloud.key
-    return [one for datablocks in parts(key).values() for one in datablocks if _is_changed(one, key)]
+    found = [one for datablocks in parts(key).values() for one in datablocks if not isinstance(one, Collection)]
+    return [one for one in found if _is_changed(one, key)]
 
 
 def take(names: Mapping[ID, str]) -> dict[int, Part]:
@@ -158,8 +173,9 @@ def take(names: Mapping[ID, str]) -> dict[int, Part]:
     taken = {}
     for datablock, name in names.items():
         extra = (_slots(datablock, names.get), _members(datablock, name_of))
-        record = json.dumps(_record(datablock, names), ensure_ascii=False, separators=(",", ":"))
-        taken[datablock.session_uid] = Part(name, digest(datablock, name_of, extra), record)
+        record = _record(datablock, names.get)
+        text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        taken[datablock.session_uid] = Part(name, digest(datablock, name_of, extra, record), text)
     return taken
 
 
@@ -246,12 +262,23 @@ def _is_changed(datablock: Any, key: str) -> bool:
     def name_of(each: ID) -> str:
         return own(each) or _foreign(each)
 
-    known = record_of(datablock, key).get("slots", [])
-    extra = (_slots(datablock, own, known), _members(datablock, name_of))
-    return bool(digest(datablock, name_of, extra) != datablock.ggg_cloud_parts[key].digest)
+    record = record_of(datablock, key)
+    extra = (_slots(datablock, own, record.get("slots")), _members(datablock, name_of))
+    return bool(digest(datablock, name_of, extra, record) != datablock.ggg_cloud_parts[key].digest)
 
 
-def _slots(datablock: Any, own: Any, known: list[str] | None = None) -> list[str]:
+def _is_used_otherwise(obj: Any, key: str) -> bool:
+    """Whether an object has other modifiers, another parent and so on; where it stands counts if that has one."""
+    if not isinstance(obj, Object):
+        return False
+    was, now = record_of(obj, key), _record(obj, lambda each: part_name(each, key))
+    matrices = was.pop("matrix"), now.pop("matrix")
+    moved = bool(was["parent"]) and not np.allclose(*matrices, rtol=1e-5, atol=1e-5)
+    del was["slots"], now["slots"]
+    return moved or was != now
+
+
+def _slots(datablock: Any, own: Own, known: list[str] | None = None) -> list[str]:
     """The materials of an object's data; where the user put another one, it is as it was: an update keeps that."""
     found = []
     for index, material in enumerate(getattr(datablock, "materials", ())):
@@ -268,12 +295,14 @@ def _members(datablock: Any, name_of: Any) -> list[str]:
     return sorted(name_of(each) for each in (*datablock.objects, *datablock.children))
 
 
-def _record(datablock: Any, names: Mapping[ID, str]) -> dict[str, Any]:
+def _record(datablock: Any, own: Own) -> dict[str, Any]:
     if isinstance(datablock, Object):
         animation, matrix = datablock.animation_data, np.array(datablock.matrix_basis)
         return {
             "matrix": matrix.ravel().tolist(),
-            "parent": names.get(datablock.parent, "") if datablock.parent else "",
+            "parent": (own(datablock.parent) or "") if datablock.parent else "",
+            "data": (own(datablock.data) or "") if datablock.data else "",
+            "instance": (own(datablock.instance_collection) or "") if datablock.instance_collection else "",
             "modifiers": [each.name for each in datablock.modifiers],
             "constraints": [each.name for each in datablock.constraints],
             "bones": {
@@ -283,13 +312,13 @@ def _record(datablock: Any, names: Mapping[ID, str]) -> dict[str, Any]:
             },
             "drivers": [[each.data_path, each.array_index] for each in animation.drivers] if animation else [],
             "slots": [
-                names.get(slot.material, "") if slot.link == "OBJECT" and slot.material else ""
+                (own(slot.material) or "") if slot.link == "OBJECT" and slot.material else ""
                 for slot in datablock.material_slots
             ],
             "properties": sorted(custom_properties(datablock)),
         }
     if hasattr(datablock, "materials"):
-        return {"slots": _slots(datablock, names.get)}
+        return {"slots": _slots(datablock, own)}
     return {}
 
 

@@ -289,12 +289,13 @@ class _Update:
         gone: set[ID] = {self.fresh}
         gone |= {each for each in (*self._new(Object), *self._new(Collection)) if self._olds(each)}
         names: dict[ID, str] = {}
+        used = {each for each in self.mine if isinstance(each, Collection) and _is_used(each, self.key)}
         for named, olds in self.old.items():
             new = self.new.get(named)
             for old in olds:
                 if isinstance(old, Object | Collection):
                     if new is None:
-                        is_ours = old in self.inside if isinstance(old, Object) else not _is_used(old, self.key)
+                        is_ours = old in self.inside if isinstance(old, Object) else old not in used
                         put(old, self.key, None)
                         gone |= {old} if is_ours else set()
                 elif old.users == int(old.use_fake_user):

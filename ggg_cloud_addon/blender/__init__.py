@@ -14,6 +14,7 @@ MODULES = (
     "update_operators",
     "sync_operators",
     "panel",
+    "file_panel",
     "details",
     "sync_panel",
     "activity_panel",

@@ -156,6 +156,11 @@ class GGG_CLOUD_PT_components(SidebarPanel):
             layout.label(text=text if not state.only_differences else "No differences", icon="INFO")
         else:
             layout.label(text="Refresh to see what is there", icon="INFO")
+        here = [each for each in view.in_file if each.component_id == chosen]
+        if any(each.storage == "newer" for each in here):
+            row = layout.row(align=True)
+            row.label(text="Newer than in this file", icon="TRIA_DOWN")
+            row.operator("ggg_cloud.update", text="Update", icon="FILE_REFRESH").component_id = chosen
         is_stored = bool(chosen) and state.components[state.active_index].status not in ONLY_HERE
         self._draw_buttons(layout, chosen, is_stored)
 

@@ -36,7 +36,7 @@ _STATE = (
     | {"library_weak_reference", "override_library", "users", "tag", "session_uid", "use_fake_user", "use_extra_user"}
     | {"execution_time", "persistent_uid", "location_absolute", "dimensions", "view_center", "ui_mode", "ui_expand"}
     | {"node", "from_node", "to_node", "from_socket", "to_socket", "internal_links", "links", "color_tag", "warnings"}
-    | {"filepath_raw", "bindcode", "texture_mesh", "shape_keys", "edit_bones", "id_root", "use_nodes"}
+    | {"filepath_raw", "bindcode", "texture_mesh", "shape_keys", "edit_bones", "id_root", "use_nodes", "enabled"}
 )
 _STATE_BEGINS = ("show_", "active", "is_", "select", "hide", "use_pin", "bl_")
 _NODE_LAYOUT = {"location", "width", "height", "parent", "color", "use_custom_color"}

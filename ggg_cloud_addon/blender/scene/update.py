@@ -253,7 +253,7 @@ class _Update:
 
     def _point_to_olds(self, pairs: list[tuple[Any, Any]]) -> None:
         """What came refers to the objects and collections that came with it."""
-        for old, new in reversed(pairs):  # so that the first has the last word
+        for old, new in pairs:  # the first gets all
             new.user_remap(old)
         for new in self._new(Collection):
             if new != self.fresh and self._olds(new):

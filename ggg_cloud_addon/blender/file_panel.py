@@ -1,0 +1,82 @@
+"""The sidebar's part about the components in the open file. It only reads what is in memory."""
+
+import bpy
+from bpy.types import Context, UILayout
+
+from .panel import SidebarPanel
+from .shown import counted
+from .text import draw_text
+from .view import InFile, view
+
+SHOWN = 12
+"""Components; the rest is counted."""
+SHOWN_CHANGES = 3
+"""Names of what was changed in one."""
+
+
+class GGG_CLOUD_PT_file(SidebarPanel):
+    """The components in this file: what is newer in the storage, what was changed here."""
+
+    bl_idname = "GGG_CLOUD_PT_file"
+    bl_label = "In This File"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """With components in it, or a push that was refused."""
+        return bool(view.in_file or view.refused)
+
+    def draw(self, context: Context) -> None:
+        """Draw a line for each component with its buttons, and what can be done about it."""
+        layout = self.layout
+        assert layout is not None
+        if view.refused is not None:
+            _draw_refused(context, layout)
+        for each in view.in_file[:SHOWN]:
+            _draw_component(context, layout, each)
+        if len(view.in_file) > SHOWN:
+            layout.label(text=f"and {counted(len(view.in_file) - SHOWN, 'more component')}", icon="BLANK1")
+
+
+def _draw_component(context: Context, layout: UILayout, each: InFile) -> None:
+    box = layout.box()
+    row = box.row(align=True)
+    row.label(text=each.collection, icon="LINKED" if each.is_linked else "OUTLINER_COLLECTION", translate=False)
+    buttons = row.row(align=True)
+    buttons.alignment = "RIGHT"
+    update = buttons.row(align=True)
+    update.enabled = each.storage != "gone"
+    update.operator("ggg_cloud.update", text="Update", icon="FILE_REFRESH").component_id = each.component_id
+    back = buttons.row(align=True)
+    back.enabled = not each.is_linked
+    push = back.operator("ggg_cloud.export_upload", text="Push", icon="EXPORT")
+    push.source, push.collection, push.component_id = "COLLECTION", each.collection, each.component_id
+    column = box.column(align=True)
+    column.label(text=each.component_id, icon="BLANK1", translate=False)
+    if each.storage == "newer":
+        column.label(text="Newer version available", icon="TRIA_DOWN")
+    elif each.storage == "gone":
+        column.label(text="No longer in the storage", icon="TRASH")
+    if each.changed:
+        names = ", ".join(each.changed[:SHOWN_CHANGES])
+        more = f" and {len(each.changed) - SHOWN_CHANGES} more" if len(each.changed) > SHOWN_CHANGES else ""
+        draw_text(column, context, f"Changed here: {names}{more}", "TRIA_UP")
+
+
+def _draw_refused(context: Context, layout: UILayout) -> None:
+    assert view.refused is not None
+    component_id = view.refused["component_id"]
+    box = layout.box()
+    box.alert = True
+    draw_text(box, context, f'"{component_id}" was not pushed: the storage has another version.', "ERROR")
+    row = box.row(align=True)
+    if any(each.component_id == component_id for each in view.in_file):
+        row.operator("ggg_cloud.update", text="Update", icon="FILE_REFRESH").component_id = component_id
+    over = row.operator("ggg_cloud.export_upload", text="Push Over It", icon="EXPORT")
+    for name, value in view.refused.items():
+        setattr(over, name, value)
+    over.replace = True
+
+
+register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs
+    (GGG_CLOUD_PT_file,)
+)

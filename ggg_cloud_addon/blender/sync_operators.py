@@ -1,15 +1,16 @@
 """Keeping the folder of a connection in sync: ``bpy.ops.ggg_cloud.sync`` and what a person decides about it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
-from bpy.types import Context
+from bpy.types import Context, Operator
 
 from ..worker.client import JobError
-from .connections import storage_config, sync_settings
-from .job import Steps, WorkerOperator, worker
+from .connections import active_connection, storage_config, sync_settings
+from .job import Returned, Steps, WorkerOperator, worker
 from .operators import show_rows
 from .scene import SceneError
 from .shown import counted
@@ -93,6 +94,36 @@ class GGG_CLOUD_OT_resolve(_SyncOperator):
         return (yield from self._synced(context, choices={self.path: self.choice}))
 
 
+class GGG_CLOUD_OT_asset_library_add(Operator):
+    """Show the synced folder as a library in the asset browser"""
+
+    bl_idname = "ggg_cloud.asset_library_add"
+    bl_label = "Add as Asset Library"
+
+    def execute(self, context: Context) -> Returned:
+        """Add it to the preferences, unless it is there."""
+        try:
+            settings = sync_settings(context)
+        except SceneError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        connection = active_connection(context)
+        if settings is None or connection is None:
+            self.report({"ERROR"}, "No folder is chosen to be kept in sync; choose one in the sidebar.")
+            return {"CANCELLED"}
+        folder = Path(settings["local_dir"]).absolute()
+        assert context.preferences is not None
+        libraries = context.preferences.filepaths.asset_libraries
+        for each in libraries:
+            if each.path and Path(bpy.path.abspath(each.path)).absolute() == folder:
+                self.report({"INFO"}, f'The folder is the asset library "{each.name}" already.')
+                return {"FINISHED"}
+        added = libraries.new(name=connection.name, directory=str(folder))
+        context.preferences.is_dirty = True
+        self.report({"INFO"}, f'The folder is the asset library "{added.name}" now.')
+        return {"FINISHED"}
+
+
 def _told(outcome: dict[str, Any], *, shown: bool) -> str:
     """What to tell of a sync.
 
@@ -114,5 +145,5 @@ def _told(outcome: dict[str, Any], *, shown: bool) -> str:
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs
-    (GGG_CLOUD_OT_sync, GGG_CLOUD_OT_resolve)
+    (GGG_CLOUD_OT_sync, GGG_CLOUD_OT_resolve, GGG_CLOUD_OT_asset_library_add)
 )

@@ -53,6 +53,7 @@ class GGG_CLOUD_PT_sync(SidebarPanel):
         row = layout.row(align=True)
         row.operator("ggg_cloud.sync", text="Preview", icon="VIEWZOOM").dry_run = True
         row.operator("ggg_cloud.sync", text="Sync", icon="FILE_REFRESH")
+        row.operator("ggg_cloud.asset_library_add", text="", icon="ASSET_MANAGER")
         if view.outcome is not None:
             _draw_outcome(context, layout, view.outcome)
 

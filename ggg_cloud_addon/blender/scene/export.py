@@ -13,6 +13,7 @@ import bpy
 from bpy.types import Collection, Context, Object, Scene
 
 from . import MissingFilesError, SceneError
+from .assets import loose_assets
 from .beside.needs import outside_files
 from .blend_file import has_end
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
@@ -132,8 +133,9 @@ def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, nam
             scene.collection.children.link(collection)
         # Reading it makes Blender lay it out: 5.2 crashes on writing a view layer that was never shown or asked.
         _ = [layer.active_layer_collection for layer in scene.view_layers]
+        content = {scene, *loose_assets()} if isinstance(objects, Scene) else {scene}
         try:
-            bpy.data.libraries.write(str(path), {scene}, path_remap="ABSOLUTE", compress=compress)
+            bpy.data.libraries.write(str(path), content, path_remap="ABSOLUTE", compress=compress)
         except (RuntimeError, OSError) as error:
             reason = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
             raise SceneError(f'"{path.name}" cannot be written: {reason}.') from error

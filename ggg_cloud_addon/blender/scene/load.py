@@ -12,6 +12,7 @@ import bpy
 from bpy.types import ID, Action, Collection, Context, Object, Scene
 
 from . import SceneError
+from .assets import move_asset_mark
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 
 _NOT_PARTS = ("version", "libraries", "scenes", "window_managers", "workspaces", "screens")
@@ -129,6 +130,7 @@ def _fill(collection: Collection, children: list[Collection], objects: list[Obje
     """Link collections and objects into `collection`, which takes the place of a single collection."""
     if len(children) == 1 and not objects:
         # A pushed file holds one collection, the component itself.
+        move_asset_mark(children[0], collection)
         children, objects = list(children[0].children), list(children[0].objects)
     linked = {*collection.children, *collection.objects}  # two scenes may share them
     for child in children:
@@ -140,7 +142,7 @@ def _fill(collection: Collection, children: list[Collection], objects: list[Obje
 
 
 def _unused(before: set[ID], collection: Collection, *, takes: bool) -> set[ID]:
-    """What came along and no object needs: the file's scenes with their worlds, brushes and so on.
+    """What came along, is no asset, and no object needs: the file's scenes with their worlds, brushes and so on.
 
     With `takes`, actions are needed: one that nothing uses is another take of what came.
     """
@@ -148,8 +150,8 @@ def _unused(before: set[ID], collection: Collection, *, takes: bool) -> set[ID]:
     for datablock, users in _users().items():
         for user in users:
             needs.setdefault(user, set()).add(datablock)
-    reached: set[ID] = {collection}
-    ahead: list[ID] = [collection]
+    reached: set[ID] = {collection, *(each for each in _users().keys() - before if each.asset_data)}
+    ahead: list[ID] = [*reached]
     while ahead:
         fresh = needs.get(ahead.pop(), set()) - reached
         reached |= fresh

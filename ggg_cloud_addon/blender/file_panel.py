@@ -6,7 +6,7 @@ from bpy.types import Context, UILayout
 from .panel import SidebarPanel
 from .shown import counted
 from .text import draw_text
-from .view import InFile, view
+from .view import InFile, Refused, view
 
 SHOWN = 12
 """Components; the rest is counted."""
@@ -30,7 +30,7 @@ class GGG_CLOUD_PT_file(SidebarPanel):
         layout = self.layout
         assert layout is not None
         if view.refused is not None:
-            _draw_refused(context, layout)
+            _draw_refused(context, layout, view.refused)
         for each in view.in_file[:SHOWN]:
             _draw_component(context, layout, each)
         if len(view.in_file) > SHOWN:
@@ -62,19 +62,16 @@ def _draw_component(context: Context, layout: UILayout, each: InFile) -> None:
         draw_text(column, context, f"Changed here: {names}{more}", "TRIA_UP")
 
 
-def _draw_refused(context: Context, layout: UILayout) -> None:
-    assert view.refused is not None
-    component_id = view.refused["component_id"]
+def _draw_refused(context: Context, layout: UILayout, refused: Refused) -> None:
     box = layout.box()
     box.alert = True
-    draw_text(box, context, f'"{component_id}" was not pushed: the storage has another version.', "ERROR")
+    draw_text(box, context, refused.text, "ERROR")
     row = box.row(align=True)
-    if any(each.component_id == component_id for each in view.in_file):
-        row.operator("ggg_cloud.update", text="Update", icon="FILE_REFRESH").component_id = component_id
-    over = row.operator("ggg_cloud.export_upload", text="Push Over It", icon="EXPORT")
-    for name, value in view.refused.items():
-        setattr(over, name, value)
-    over.replace = True
+    if refused.is_newer and any(each.component_id == refused.component_id for each in view.in_file):
+        row.operator("ggg_cloud.update", text="Update", icon="FILE_REFRESH").component_id = refused.component_id
+    push = row.operator("ggg_cloud.export_upload", text=refused.button, icon="EXPORT")
+    for name, value in refused.settings.items():
+        setattr(push, name, value)
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs

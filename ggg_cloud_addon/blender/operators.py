@@ -14,14 +14,14 @@ from .in_file import REFUSED, Push, look_at_file, note_pull, origin, pulled_id
 from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, worker
 from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
-from .scene import LINKED_FOLDER, SceneError
+from .scene import LINKED_FOLDER, MissingFilesError, SceneError
 from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, selected_objects
 from .scene.export_options import LOST
 from .scene.load import load_steps
 from .shown import counted, newer_blender, shown_size
 from .text import draw_text
-from .view import Row, view
+from .view import Refused, Row, view
 
 LOG_NAME = "cloud_storage.log"
 DIALOG_WIDTH = 400
@@ -86,13 +86,19 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         metadata = describe(chosen_objects(content, suffix), comment=self.comment)
         push = Push(context, component_id, content)
         view.refused = None
-        missing = yield from export_steps(
-            path,
-            content,
-            name=Path(component_id).stem,
-            options=export_options(self),
-            preview=preview if self.preview else None,
-        )
+        again: dict[str, Any] = {**self.as_keywords(ignore=("ask",)), "component_id": component_id}
+        try:
+            missing = yield from export_steps(
+                path,
+                content,
+                name=Path(component_id).stem,
+                options=export_options(self),
+                preview=preview if self.preview else None,
+            )
+        except MissingFilesError:
+            text = f'"{component_id}" was not pushed: it is not whole.'
+            view.refused = Refused(component_id, text, "Push Without", again | {"allow_missing": True})
+            raise
         condition = None if self.replace else push.condition
         picture = preview if preview.exists() else None
         try:
@@ -100,16 +106,12 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         except JobError as error:
             if error.kind != REFUSED:
                 raise
-            view.refused = self.settings() | {"component_id": component_id}
+            text = f'"{component_id}" was not pushed: the storage has another version.'
+            view.refused = Refused(component_id, text, "Push Over It", again | {"replace": True}, is_newer=True)
             raise JobError(push.refusal, error.kind) from error
         push.remember(context, info)
         told = _told(info)
         return f"{told}, without {counted(len(missing), 'file')}: {'; '.join(missing)}" if missing else told
-
-    def settings(self) -> dict[str, Any]:
-        """What a button has to set, to do the same again."""
-        names = [each.identifier for each in self.bl_rna.properties if each.is_runtime]
-        return {name: getattr(self, name) for name in names if name not in ("ask", "replace")}
 
     def _content(self, context: Context) -> tuple[Any, str]:
         assert context.scene is not None

@@ -13,7 +13,7 @@ from .preferences import ICONS
 from .previews import icon_of
 from .properties import EXPORT_OPTIONS, draw_export_options, state_of
 from .scene.export_options import LOST
-from .text import draw_text
+from .text import draw_text, wrapped
 from .user_files import ADDON
 from .view import ONLY_HERE, SHOWN_ROWS, STATUSES, view
 
@@ -69,10 +69,10 @@ class GGG_CLOUD_PT_connection(SidebarPanel):
         row = self.layout.row(align=True)
         row.menu("GGG_CLOUD_MT_connections", text=connection.name, icon=ICONS[connection.provider])
         row.operator("preferences.addon_show", text="", icon="PREFERENCES").module = ADDON
-        self._draw_status(self.layout)
+        self._draw_status(context, self.layout)
 
     @staticmethod
-    def _draw_status(layout: UILayout) -> None:
+    def _draw_status(context: Context, layout: UILayout) -> None:
         """One line, whatever goes on, so that nothing below it moves; the whole story is in the activity panel."""
         row = layout.row(align=True)
         if runs():
@@ -80,8 +80,8 @@ class GGG_CLOUD_PT_connection(SidebarPanel):
         elif view.messages:
             message = view.messages[0]
             row.alert = message.icon == "ERROR"
-            first_line = message.text.partition("\n")[0]
-            row.label(text=first_line, icon=message.icon, translate=False)
+            first, *more = wrapped(context, message.text)
+            row.label(text=f"{first}..." if more else first, icon=message.icon, translate=False)
         else:
             row.label(text="Ready", icon="BLANK1")
 

@@ -83,6 +83,20 @@ class InFile:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A push that was refused, and the way on."""
+
+    component_id: str
+    text: str
+    button: str
+    """What the way on is called."""
+    settings: Mapping[str, Any]
+    """Of the operator ``ggg_cloud.export_upload``, to go it."""
+    is_newer: bool = False
+    """The storage has another version than this file knows, so that an update is a way on too."""
+
+
+@dataclass(frozen=True)
 class Message:
     """How a job ended."""
 
@@ -112,8 +126,8 @@ class View:
     """By component ID, what was stored with it; of those that were shown."""
     in_file: list[InFile] = field(default_factory=list)
     """The components of this storage in the open file, as they were at the last look."""
-    refused: dict[str, Any] | None = None
-    """The settings of the last push, if it was refused as somebody else had pushed."""
+    refused: Refused | None = None
+    """The last push, if it was."""
     own_etags: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """By storage, component and ETag: the next one, which was pushed from the open file. Outlives an undo in it."""
     outcome: dict[str, Any] | None = None

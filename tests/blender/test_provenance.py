@@ -42,7 +42,8 @@ def test_two_artists_in_turn(studio):
     resize("Hand", 3)
     with pytest.raises(RuntimeError, match=r'"robot/arm.blend" was changed in the storage since you pulled it; Update'):
         push("arm")
-    assert studio.view.refused["component_id"] == "robot/arm.blend"
+    assert studio.view.refused.component_id == "robot/arm.blend"
+    assert studio.view.refused.settings["source"] == "COLLECTION"
     with pytest.raises(RuntimeError, match=r'was changed here \("Hand"\); push it'):
         bpy.ops.ggg_cloud.update(component_id="robot/arm.blend")
     bpy.ops.ggg_cloud.update(component_id="robot/arm.blend", discard=True)

@@ -56,7 +56,8 @@ def test_what_is_missing_stops_a_push_until_it_is_allowed(addon: Any, store: Pat
         bpy.ops.ggg_cloud.export_upload(component_id="arm.blend", source="SCENE")
     assert "\n" not in str(caught.value).strip().removeprefix("Error: ")
     assert not (store / "arm.blend").exists()
-    bpy.ops.ggg_cloud.export_upload(component_id="arm.blend", source="SCENE", allow_missing=True)
+    refused = sys.modules[f"{ADDON}.blender.view"].view.refused
+    bpy.ops.ggg_cloud.export_upload(**refused.settings)  # as the sidebar's button does
     assert (store / "arm.blend").exists()
     assert "gone.png" in bpy.context.window_manager.ggg_cloud.last_message
 

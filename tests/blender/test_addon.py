@@ -127,7 +127,7 @@ def test_installed_enabled_used_disabled_and_enabled_again(
     for _ in range(2):
         bpy.context.preferences.addons[ADDON].preferences.connections[0].root = str(tmp_path / "store")
         add_objects()
-        assert bpy.ops.ggg_cloud.export_upload(component_id="ground.blend") == {"FINISHED"}
+        assert bpy.ops.ggg_cloud.export_upload(component_id="ground.blend", replace=True) == {"FINISHED"}
         bpy.data.objects.remove(bpy.data.objects["Ground"])
         assert bpy.ops.ggg_cloud.pull(component_id="ground.blend") == {"FINISHED"}
         assert "Ground" in bpy.context.scene.objects

@@ -1,0 +1,8 @@
+"""``.blend`` files without Blender: who wrote them, what they look like, and what they need beside themselves."""
+
+from .describe import describe
+from .needs import needs
+from .reader import BlendError
+from .tracing import Dependency, Trace, trace
+
+__all__ = ["BlendError", "Dependency", "Trace", "describe", "needs", "trace"]

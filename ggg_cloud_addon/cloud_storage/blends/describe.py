@@ -1,0 +1,23 @@
+"""What is stored with a file that is pushed as it is."""
+
+import contextlib
+import getpass
+from pathlib import Path
+
+from ..metadata import AUTHOR, BLENDER
+from .reader import BlendError
+from .thumbnail import version_and_thumbnail
+
+SUFFIX = ".blend"
+
+
+def describe(path: Path) -> tuple[dict[str, str], bytes | None]:
+    """Metadata and preview of a file on this machine: who pushes it, and of a .blend file what it tells of itself."""
+    metadata: dict[str, str] = {}
+    preview = None
+    with contextlib.suppress(OSError, KeyError, ImportError):  # what getpass raises where nobody is logged in
+        metadata[AUTHOR] = getpass.getuser()
+    if path.suffix.lower() == SUFFIX:
+        with contextlib.suppress(BlendError):
+            metadata[BLENDER], preview = version_and_thumbnail(path)
+    return metadata, preview

@@ -1,0 +1,64 @@
+"""What is wrong with the files that a .blend file needs, in sentences for a person."""
+
+import contextlib
+import os
+import sys
+from pathlib import Path, PureWindowsPath
+
+from .reader import BlendError
+from .tracing import Dependency, trace
+
+MEND = 'put it back, or choose another in Blender with "File > External Data > Find Missing Files"'
+
+
+def needs(path: Path, folder: Path | None = None) -> list[str]:
+    """What a .blend file needs and whoever pulls it would not get; of a damaged file that it is damaged.
+
+    Args:
+        path: a .blend file.
+        folder: that is synced, with all that the file may need; without, the file goes alone.
+    """
+    try:
+        found = trace(path)
+    except BlendError as error:
+        return [str(error)]
+    home = Path(os.path.abspath(folder or path.parent))  # noqa: PTH100 - as the tracing has it
+    sentences = [each for need in found.dependencies if (each := _problem(need, home, is_synced=folder is not None))]
+    sentences += [str(each) for each in found.unreadable]
+    if found.circle:
+        names = [f'"{each.name}"' for each in (*found.circle, found.circle[0])]
+        sentences.append(
+            f"{' links to '.join(names)}: a circle, of which Blender may load only a part; unlink one of them."
+        )
+    beside = [each.path.name for each in found.dependencies if not each.is_missing]
+    if folder is None and beside:
+        shown = ", ".join(f'"{name}"' for name in beside[:3]) + (", ..." if len(beside) > 3 else "")
+        sentences.append(
+            f'"{path.name}" needs {len(beside)} file{"s" if len(beside) > 1 else ""} beside it that '
+            f"{'do' if len(beside) > 1 else 'does'} not go with it ({shown}); pack what it needs in Blender with "
+            '"File > External Data > Pack Resources".'
+        )
+    return sentences
+
+
+def _problem(need: Dependency, home: Path, *, is_synced: bool) -> str | None:
+    drive = PureWindowsPath(need.path).drive
+    shown = f'"{_shown(need.path, home)}", which "{need.used_by.name}" needs,'
+    if need.is_missing and drive and not (sys.platform == "win32" and Path(f"{drive}\\").exists()):
+        return f"{shown} lies on {drive}, which is not there; {MEND}."
+    if need.is_missing:
+        return f"{shown} is missing; {MEND}."
+    with contextlib.suppress(OSError):
+        if not need.path.stat().st_size:
+            return f"{shown} is empty (0 bytes); save it again."
+    if is_synced and not need.path.is_relative_to(home):
+        return (
+            f"{shown} lies outside of the synced folder, so it does not go with it; move it into the folder, or pack "
+            'it in Blender with "File > External Data > Pack Resources".'
+        )
+    return None
+
+
+def _shown(path: Path, home: Path) -> str:
+    """Relative to the folder of the file where it is in there."""
+    return path.relative_to(home).as_posix() if path.is_relative_to(home) else str(path)

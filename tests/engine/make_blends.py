@@ -1,0 +1,94 @@
+"""Run by a Blender: writes .blend files with what they need into the folder of the last argument."""
+
+import sys
+from pathlib import Path
+
+import bpy
+
+folder = Path(sys.argv[-1])
+textures = folder / "Tëxtures [1]"
+textures.mkdir(parents=True)
+
+
+def begin(name):
+    """With a collection that is named as the file will be."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.context.scene.collection.children.link(bpy.data.collections.new(name))
+
+
+def image(name, source="FILE"):
+    path = textures / name
+    if not path.exists():
+        made = bpy.data.images.new("Made", 2, 2)
+        made.filepath_raw, made.file_format = str(path), "PNG"
+        made.save()
+        bpy.data.images.remove(made)
+    loaded = bpy.data.images.load(str(path))
+    loaded.source = source
+    return loaded
+
+
+def use(image):
+    material = bpy.data.materials.new(image.name)
+    material.use_nodes = True
+    material.node_tree.nodes.new("ShaderNodeTexImage").image = image
+    mesh = bpy.data.meshes.new(image.name)
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    mesh.materials.append(material)
+    bpy.context.scene.collection.children[0].objects.link(bpy.data.objects.new(image.name, mesh))
+    return image
+
+
+def link(name):
+    """Link the collection of that file."""
+    with bpy.data.libraries.load(str(folder / f"{name}.blend"), link=True) as (_, wanted):
+        wanted.collections = [name]
+    bpy.context.scene.collection.children[0].children.link(wanted.collections[0])
+
+
+def save(name, compress=False):
+    for _ in range(2):  # first to where paths can be relative to
+        bpy.ops.wm.save_as_mainfile(filepath=str(folder / f"{name}.blend"), compress=compress)
+        bpy.ops.file.make_paths_relative()
+
+
+begin("deep")
+use(image("deep.png"))
+save("deep", compress=True)
+
+begin("library")
+link("deep")
+save("library")
+
+for name, compress in (("plain", False), ("small", True)):
+    begin(name)
+    use(image("wood.png"))
+    use(image("wood.png")).name = "The same again"
+    tiles = image("tiles.1001.png", "TILED")
+    image("tiles.1002.png")
+    use(tiles).filepath_raw = str(textures / "tiles.<UDIM>.png")
+    for frame in ("frame.0002.png", "frame.0003.png", "frames.png"):
+        image(frame)
+    use(image("frame.0001.png", "SEQUENCE"))
+    use(image("packed.png")).pack()
+    use(image("empty.png"))
+    use(image("missing.png"))
+    use(image("wood.png")).filepath_raw = "D:\\Textures\\brick.png"
+    link("library")
+    save(name, compress)
+
+begin("a")
+use(image("wood.png"))
+save("a")
+begin("b")
+link("a")
+save("b")
+bpy.ops.wm.open_mainfile(filepath=str(folder / "a.blend"))
+link("b")
+save("a")
+
+begin("alone")
+save("alone")
+
+(textures / "missing.png").unlink()
+(textures / "empty.png").write_bytes(b"")

@@ -1,0 +1,235 @@
+"""What a .blend file tells without Blender. Blender itself writes the files."""
+
+import gzip
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from ggg_cloud_addon.cloud_storage.blends import BlendError, describe, needs, trace
+
+BLENDER = "5.0"
+PIXELS = bytes(range(2 * 3 * 4))
+"""Two wide, three high, the lowest row first."""
+DAMAGED = [b"", b"BLENDER", b"BLENDER-v4x2", b"\x28\xb5\x2f\xfd....", b"\x1f\x8b", b"x" * 99]
+TEXTURES = "Tëxtures [1]"
+
+
+@pytest.fixture(scope="module")
+def blends(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("bpy")
+    import subprocess
+
+    folder = tmp_path_factory.mktemp("blends") / "Größe"
+    maker = Path(__file__).with_name("make_blends.py")
+    done = subprocess.run([sys.executable, maker, folder], capture_output=True, text=True, timeout=120)
+    assert (folder / "alone.blend").exists(), done.stdout + done.stderr
+    return folder
+
+
+def compressed(content: bytes) -> bytes:
+    """As Blender does it: in several frames."""
+    compress = zstandard.ZstdCompressor().compress
+    return compress(content[:2000]) + compress(content[2000:])
+
+
+def with_picture(blend: bytes, width: int = 2, height: int = 3, pixels: bytes = PIXELS) -> bytes:
+    """The same .blend file with the block in which Blender saves what the window showed."""
+    content = struct.pack("<ii", width, height) + pixels
+    block = struct.pack("<4siQqq", b"TEST", 0, 0, len(content), 1) + content
+    at = blend.index(b"GLOB")
+    return blend[:at] + block + blend[at:]
+
+
+FORMS = {"plain": lambda content: content, "zstd": compressed, "gzip": gzip.compress}
+
+
+class TestDescribe:
+    @pytest.mark.parametrize(
+        ("begin", "version"),
+        [
+            (b"BLENDER-v402", "4.2"),
+            (b"BLENDER_V279", "2.79"),
+            (b"BLENDER-v305", "3.5"),
+            (b"BLENDER17-01v0500", "5.0"),
+            (b"BLENDER17-01v0512", "5.12"),
+        ],
+    )
+    @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+    def test_the_version_is_in_the_header(
+        self, tmp_path: Path, begin: bytes, version: str, form: Callable[[bytes], bytes]
+    ) -> None:
+        end = struct.pack("<4siQqq", b"ENDB", 0, 0, 0, 0)
+        (tmp_path / "arm.blend").write_bytes(form(begin + end))
+        metadata, preview = describe(tmp_path / "arm.blend")
+        assert (metadata["blender"], preview) == (version, None)
+
+    @pytest.mark.parametrize("name", ["plain.blend", "small.blend"])
+    def test_blenders_own_files(self, blends: Path, name: str) -> None:
+        metadata, preview = describe(blends / name)
+        assert metadata["blender"] == BLENDER
+        assert preview is None  # a Blender without a window saves none
+
+    @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+    def test_the_picture_inside_is_the_preview(
+        self, blends: Path, tmp_path: Path, form: Callable[[bytes], bytes]
+    ) -> None:
+        (tmp_path / "arm.blend").write_bytes(form(with_picture((blends / "plain.blend").read_bytes())))
+        metadata, preview = describe(tmp_path / "arm.blend")
+        assert metadata["blender"] == BLENDER
+        assert preview is not None
+        assert rows(preview) == [PIXELS[16:24], PIXELS[8:16], PIXELS[:8]]
+
+    def test_no_more_is_read_than_the_picture(self, blends: Path, tmp_path: Path) -> None:
+        whole = with_picture((blends / "plain.blend").read_bytes())
+        (tmp_path / "arm.blend").write_bytes(whole[: whole.index(b"TEST") + 200])
+        assert describe(tmp_path / "arm.blend")[1] is not None
+
+    @pytest.mark.parametrize(("width", "height"), [(0, 3), (-2, -3), (257, 1), (2, 1 << 20), (2, 4)])
+    def test_a_picture_that_cannot_be_is_none(self, blends: Path, tmp_path: Path, width: int, height: int) -> None:
+        (tmp_path / "arm.blend").write_bytes(with_picture((blends / "plain.blend").read_bytes(), width, height))
+        assert describe(tmp_path / "arm.blend")[1] is None
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"BLENDER", b"BLENDER-v4x2", b"\x28\xb5\x2f\xfd....", b"\x1f\x8b", b"x" * 99]
+    )
+    def test_of_a_damaged_file_nothing_is_known(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "arm.blend").write_bytes(content)
+        metadata, preview = describe(tmp_path / "arm.blend")
+        assert "blender" not in metadata
+        assert preview is None
+
+    def test_who_pushes_is_told_of_every_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOGNAME", "Zoë")
+        assert describe(tmp_path / "arm.fbx") == ({"author": "Zoë"}, None)
+
+
+def rows(png: bytes) -> list[bytes]:
+    """The pixels of an RGBA picture without filters, from the top."""
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    at, found = 8, {}
+    while at < len(png):
+        size, kind = struct.unpack_from(">I4s", png, at)
+        content = png[at + 8 : at + 8 + size]
+        assert struct.unpack_from(">I", png, at + 8 + size) == (zlib.crc32(kind + content),)
+        found[kind] = content
+        at += 12 + size
+    width, height, *rest = struct.unpack(">IIBBBBB", found[b"IHDR"])
+    assert rest == [8, 6, 0, 0, 0]
+    lines = zlib.decompress(found[b"IDAT"])
+    return [lines[row * (1 + 4 * width) + 1 : (row + 1) * (1 + 4 * width)] for row in range(height)]
+
+
+class TestTrace:
+    @pytest.mark.parametrize("name", ["plain.blend", "small.blend"])
+    def test_each_file_is_found_once_through_all_libraries(self, blends: Path, name: str) -> None:
+        found = trace(blends / name)
+        textures = blends / TEXTURES
+        assert {(each.path, each.used_by.name, each.is_missing) for each in found.dependencies} == {
+            (textures / "wood.png", name, False),
+            (textures / "tiles.1001.png", name, False),
+            (textures / "tiles.1002.png", name, False),
+            (textures / "frame.0001.png", name, False),
+            (textures / "frame.0002.png", name, False),
+            (textures / "frame.0003.png", name, False),
+            (textures / "empty.png", name, False),
+            (textures / "missing.png", name, True),
+            (Path("D:/Textures/brick.png"), name, True),
+            (blends / "library.blend", name, False),
+            (blends / "deep.blend", name, False),
+            (textures / "deep.png", "deep.blend", False),
+        }
+        assert len({each.path for each in found.dependencies}) == len(found.dependencies)
+        assert (found.circle, found.unreadable) == ((), ())
+
+    def test_a_circle_of_links_ends(self, blends: Path) -> None:
+        found = trace(blends / "a.blend")
+        assert {each.path.name for each in found.dependencies} == {"wood.png", "b.blend"}
+        assert [each.name for each in found.circle] == ["a.blend", "b.blend"]
+
+    def test_a_relative_path_will_do(self, blends: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(blends)
+        assert trace(Path("deep.blend")).dependencies[0].path == blends / TEXTURES / "deep.png"
+
+    @pytest.mark.parametrize("content", [*DAMAGED, b"BLENDER-v402"])
+    def test_a_damaged_file_is_an_error(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "arm.blend").write_bytes(content)
+        with pytest.raises(BlendError, match=r'"arm\.blend" is damaged or no \.blend file; .*\.$'):
+            trace(tmp_path / "arm.blend")
+
+    def test_no_damage_makes_it_hang_or_fail_in_another_way(self, blends: Path, tmp_path: Path) -> None:
+        whole = (blends / "plain.blend").read_bytes()
+        names = whole.index(b"SDNANAME")
+        array = whole.index(b"[3]", names)
+        block = whole.index(b"GLOB")
+        backwards = struct.pack("<4siQqq", b"DATA", 0, 0, -32, 0)
+        for damage in (
+            whole[: len(whole) // 2],
+            whole[:array] + b"]3[" + whole[array + 3 :],
+            whole[: names + 8] + b"\xff\xff\xff\x7f" + whole[names + 12 :],
+            whole[:block] + backwards + whole[block:],
+        ):
+            (tmp_path / "arm.blend").write_bytes(damage)
+            with pytest.raises(BlendError):
+                trace(tmp_path / "arm.blend")
+
+
+class TestNeeds:
+    def test_what_is_missing_is_told_in_sentences(self, blends: Path) -> None:
+        said = needs(blends / "plain.blend", blends)
+        assert len(said) == 3
+        by_name = {Path(sentence.split('"')[1]).name: sentence for sentence in said}
+        assert f'"{TEXTURES}/missing.png", which "plain.blend" needs, is missing; ' in by_name["missing.png"]
+        assert "is empty (0 bytes)" in by_name["empty.png"]
+        assert "lies on D:, which is not there" in by_name["brick.png"]
+
+    def test_what_lies_outside_of_the_synced_folder_does_not_go_with_it(self, blends: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "synced"
+        folder.mkdir()
+        (folder / "deep.blend").write_bytes((blends / "deep.blend").read_bytes())
+        (tmp_path / TEXTURES).symlink_to(blends / TEXTURES)
+        assert "is missing" in needs(folder / "deep.blend", folder)[0]
+        (folder / TEXTURES).mkdir()
+        (folder / TEXTURES / "deep.png").write_bytes(b"x")
+        assert needs(folder / "deep.blend", folder) == []
+        (said,) = needs(folder / "deep.blend", folder / "elsewhere")
+        assert "lies outside of the synced folder" in said
+
+    def test_a_file_that_goes_alone_leaves_its_textures_behind(self, blends: Path) -> None:
+        (said,) = needs(blends / "library.blend")
+        assert '"library.blend" needs 2 files beside it that do not go with it ("deep.blend", "deep.png")' in said
+        assert needs(blends / "alone.blend") == []
+
+    def test_a_circle_and_a_damaged_library(self, blends: Path, tmp_path: Path) -> None:
+        assert '"a.blend" links to "b.blend" links to "a.blend": a circle' in needs(blends / "a.blend", blends)[0]
+        (tmp_path / "library.blend").write_bytes((blends / "library.blend").read_bytes())
+        (tmp_path / "deep.blend").write_bytes(b"BLENDER, and then the disk was full")
+        (said,) = needs(tmp_path / "library.blend", tmp_path)
+        assert said.startswith('"deep.blend" is damaged')
+
+    def test_a_damaged_file_is_one_sentence(self, tmp_path: Path) -> None:
+        (tmp_path / "arm.blend").touch()
+        (said,) = needs(tmp_path / "arm.blend")
+        assert said.startswith('"arm.blend" is damaged')
+
+    def test_without_zstandard_a_sentence_says_so(self, blends: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "zstandard", None)
+        (said,) = needs(blends / "small.blend")
+        assert 'needs the package "zstandard"' in said
+        assert "blender" not in describe(blends / "small.blend")[0]
+        assert trace(blends / "alone.blend").dependencies == ()
+
+
+def test_nothing_is_printed(blends: Path, run_child: Callable[..., Any]) -> None:
+    """BAT logs what it does not find, and Python prints what nobody else takes."""
+    code = (
+        "import sys, pathlib; from ggg_cloud_addon.cloud_storage.blends import needs; needs(pathlib.Path(sys.argv[1]))"
+    )
+    child = run_child(code, blends / "plain.blend", env=os.environ)
+    assert (child.returncode, child.stdout, child.stderr) == (0, "", "")

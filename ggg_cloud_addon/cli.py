@@ -24,6 +24,7 @@ from tqdm import tqdm
 from . import cloud_storage, headless
 from .blender.scene import LINKED_FOLDER, SceneError
 from .blender.scene.export_options import ExportOptions
+from .cli_metadata import shown_metadata
 from .cli_parser import UsageError, make_parser
 from .cli_sync import NEEDS_A_PERSON, as_document, as_table, exit_code, run_sync
 from .cloud_storage import (
@@ -35,9 +36,11 @@ from .cloud_storage import (
     StorageSynchronizer,
     SyncConfig,
 )
+from .cloud_storage.blends import describe, needs
 from .cloud_storage.check import check_storage
 from .cloud_storage.errors import ConfigError, InvalidIdError, MassDeleteError, StoreUnavailableError
 from .cloud_storage.log import default_log_folder, start_log
+from .cloud_storage.metadata import COMMENT
 from .cloud_storage.transfers import Progress
 
 log = logging.getLogger(f"{cloud_storage.__name__}.cli")  # below the one that start_log writes down
@@ -146,13 +149,18 @@ def _push(args: argparse.Namespace) -> Answer:
         raise UsageError("--id goes with one file; push several under their own names.")
     if len(args.files) == 1:
         path = Path(args.files[0])
-        return _pushed(args, _upload(args, manager, path, path.name if args.id is None else args.id))
+        component_id = path.name if args.id is None else args.id
+        manager.key_of(component_id)  # a bad ID is said first
+        missing = _told_missing(args, path)
+        return _pushed(args, _upload(args, manager, path, component_id, *_about(args, path)), missing)
     names = [Path(path).name for path in args.files]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f'More than one file would become "{name}"; push them one by one with --id.')
-    results = manager.upload_components(zip(args.files, names, strict=True))
-    return _batch(args, results, "Pushed")
+    told = {name: _told_missing(args, Path(path)) for path, name in zip(args.files, names, strict=True)}
+    results = manager.upload_components(zip(args.files, names, strict=True), describe=lambda path: _about(args, path))
+    answer, failed = _batch(args, results, "Pushed")
+    return [each | {"missing": told[each["component_id"]]} for each in answer], failed
 
 
 def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> Answer:
@@ -173,7 +181,7 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
         for problem in made.missing:
             print(f"Without it: {problem}.", file=sys.stderr)
         info = _upload(args, manager, made.path, component_id, made.metadata, made.preview)
-        return _pushed(args, info)
+        return _pushed(args, info, [f"{problem}." for problem in made.missing])
 
 
 def _upload(
@@ -181,16 +189,31 @@ def _upload(
     manager: CloudStorageManager,
     path: Path,
     component_id: str,
-    metadata: Mapping[str, str] | None = None,
-    preview: bytes | None = None,
+    metadata: Mapping[str, str],
+    preview: bytes | None,
 ) -> ComponentInfo:
     with _bar(args, component_id) as progress:
         return manager.upload_component(path, component_id, metadata=metadata, preview=preview, progress=progress)
 
 
-def _pushed(args: argparse.Namespace, info: ComponentInfo) -> Answer:
+def _about(args: argparse.Namespace, path: Path) -> tuple[dict[str, str], bytes | None]:
+    """Metadata and preview to store with a file."""
+    metadata, preview = describe(path)
+    return metadata | ({COMMENT: args.comment} if args.comment else {}), preview
+
+
+def _told_missing(args: argparse.Namespace, path: Path) -> list[str]:
+    """What a file needs and leaves behind, which a person hears before it is sent."""
+    missing = needs(path)
+    if not args.json:
+        for sentence in missing:
+            print(sentence, file=sys.stderr)
+    return missing
+
+
+def _pushed(args: argparse.Namespace, info: ComponentInfo, missing: list[str]) -> Answer:
     _say(args, f"Pushed {info.component_id} ({info.size:,} bytes).")
-    return asdict(info), False
+    return asdict(info) | {"missing": missing}, False
 
 
 def _pull(args: argparse.Namespace) -> Answer:
@@ -246,7 +269,8 @@ def _list(args: argparse.Namespace) -> Answer:
 
 def _info(args: argparse.Namespace) -> Answer:
     answer = asdict(_manager(args).get_info(args.id))
-    _table(args, [(key, value) for key, value in answer.items() if value not in (None, {})])
+    rows = [(key, value) for key, value in answer.items() if key != "metadata" and value is not None]
+    _table(args, rows + shown_metadata(answer["metadata"]))
     return answer, False
 
 

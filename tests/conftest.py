@@ -69,6 +69,17 @@ def run_child() -> RunChild:
 
 
 @pytest.fixture(scope="session")
+def blends(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of .blend files as Blender writes them, with what they need: see make_blends.py."""
+    pytest.importorskip("bpy")
+    folder = tmp_path_factory.mktemp("blends") / "Größe"
+    maker = Path(__file__).with_name("make_blends.py")
+    done = subprocess.run([sys.executable, maker, folder], capture_output=True, text=True, timeout=120)
+    assert (folder / "alone.blend").exists(), done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
 def moto() -> Iterator[Server]:
     """S3 that knows its users: see :func:`servers.moto_server`."""
     with moto_server(signatures=True) as server:

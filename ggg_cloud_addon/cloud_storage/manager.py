@@ -167,13 +167,23 @@ class CloudStorageManager:
         log.info("Restored %s to its version %s", key, version_id)
         return self._component(info)
 
-    def upload_components(self, items: Iterable[tuple[str | Path, str]]) -> list[BatchResult]:
-        """Upload ``(path, component_id)`` pairs side by side; one that fails does not stop the others."""
+    def upload_components(
+        self,
+        items: Iterable[tuple[str | Path, str]],
+        *,
+        describe: Callable[[Path], tuple[Mapping[str, str], bytes | None]] | None = None,
+    ) -> list[BatchResult]:
+        """Upload ``(path, component_id)`` pairs side by side; one that fails does not stop the others.
+
+        Args:
+            describe: gives metadata and preview of each file, as :func:`.blends.describe`.
+        """
 
         def upload(item: tuple[str | Path, str]) -> BatchResult:
             path, component_id = item
             try:
-                info = self.upload_component(path, component_id)
+                metadata, preview = describe(Path(path)) if describe else ({}, None)
+                info = self.upload_component(path, component_id, metadata=metadata, preview=preview)
             except StorageError as error:
                 return _failed(component_id, error, Path(path))
             return BatchResult(component_id, Path(path), info)

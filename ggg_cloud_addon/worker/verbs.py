@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..cloud_storage import CloudStorageManager, ComponentInfo, StorageSynchronizer, SyncConfig, SyncResult
+from ..cloud_storage.blends import describe, needs
 from ..cloud_storage.check import check_storage
 from ..cloud_storage.errors import UnsupportedError
 from ..cloud_storage.files import translated
@@ -56,16 +57,27 @@ def _upload(
     preview: str | None = None,
     condition: str | None = None,
 ) -> Plain:
-    """``preview`` is the path of a PNG; ``condition`` is ``"absent"``, or the ETag that the component still has."""
+    """Push a file; the answer's ``missing`` says in sentences what it needs and leaves behind.
+
+    Args:
+        metadata: to be stored with it; without, the file is asked for it, and for what it needs.
+        preview: the path of a PNG; without, that of the file, if it was asked.
+        condition: ``"absent"``, or the ETag that the component still has.
+    """
+    picture, missing = None, []
+    if metadata is None:
+        metadata, picture = describe(Path(path))
+        missing = needs(Path(path))
+        tell.stop_if_cancelled()
     info = manager.upload_component(
         path,
         component_id,
         metadata=metadata,
         condition=IfAbsent() if condition == "absent" else IfMatch(condition) if condition else None,
-        preview=_read_preview(preview) if preview else None,
+        preview=_read_preview(preview) if preview else picture,
         progress=tell,
     )
-    return _plain(info)
+    return _plain(info) | {"missing": missing}
 
 
 def _download(

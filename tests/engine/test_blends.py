@@ -21,18 +21,6 @@ DAMAGED = [b"", b"BLENDER", b"BLENDER-v4x2", b"\x28\xb5\x2f\xfd....", b"\x1f\x8b
 TEXTURES = "Tëxtures [1]"
 
 
-@pytest.fixture(scope="module")
-def blends(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("bpy")
-    import subprocess
-
-    folder = tmp_path_factory.mktemp("blends") / "Größe"
-    maker = Path(__file__).with_name("make_blends.py")
-    done = subprocess.run([sys.executable, maker, folder], capture_output=True, text=True, timeout=120)
-    assert (folder / "alone.blend").exists(), done.stdout + done.stderr
-    return folder
-
-
 def compressed(content: bytes) -> bytes:
     """As Blender does it: in several frames."""
     compress = zstandard.ZstdCompressor().compress
@@ -213,10 +201,18 @@ class TestNeeds:
         (said,) = needs(tmp_path / "library.blend", tmp_path)
         assert said.startswith('"deep.blend" is damaged')
 
-    def test_a_damaged_file_is_one_sentence(self, tmp_path: Path) -> None:
-        (tmp_path / "arm.blend").touch()
+    @pytest.mark.parametrize("content", [b"", b"BLENDER-v402 and then the disk was full"])
+    def test_a_damaged_file_is_one_sentence(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "arm.blend").write_bytes(content)
         (said,) = needs(tmp_path / "arm.blend")
         assert said.startswith('"arm.blend" is damaged')
+
+    @pytest.mark.parametrize("name", ["arm.blend", "arm.fbx", "not there.blend", "folder.blend"])
+    def test_of_what_is_none_nothing_is_said(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "arm.blend").write_bytes(b"an arm")
+        (tmp_path / "arm.fbx").write_bytes(b"BLENDER-v402")
+        (tmp_path / "folder.blend").mkdir()
+        assert needs(tmp_path / name) == []
 
     def test_without_zstandard_a_sentence_says_so(self, blends: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "zstandard", None)

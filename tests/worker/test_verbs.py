@@ -332,3 +332,11 @@ class TestAboutAComponent:
         with pytest.raises(JobError, match=r"nothing\.png") as caught:
             worker.submit("upload", config, **ask, preview=str(folder / "nothing.png")).wait()
         assert caught.value.kind == "LocalFileError"
+
+    def test_a_file_tells_of_itself(self, worker: WorkerClient, config: Config, blends: Path, tmp_path: Path) -> None:
+        ask = {"path": str(blends / "library.blend"), "component_id": "library.blend"}
+        answer = worker.submit("upload", config, **ask).wait()
+        assert answer["metadata"]["blender"] == "5.0"
+        assert "needs 2 files beside it" in answer["missing"][0]
+        given = worker.submit("upload", config, **ask, metadata={"comment": "mine"}).wait()
+        assert (given["metadata"], given["missing"]) == ({"comment": "mine"}, [])

@@ -2,7 +2,7 @@
 
 from .describe import describe
 from .needs import needs
-from .reader import BlendError
+from .reader import BlendError, is_blend
 from .tracing import Dependency, Trace, trace
 
-__all__ = ["BlendError", "Dependency", "Trace", "describe", "needs", "trace"]
+__all__ = ["BlendError", "Dependency", "Trace", "describe", "is_blend", "needs", "trace"]

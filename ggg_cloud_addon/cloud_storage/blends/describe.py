@@ -5,10 +5,8 @@ import getpass
 from pathlib import Path
 
 from ..metadata import AUTHOR, BLENDER
-from .reader import BlendError
+from .reader import BlendError, is_blend
 from .thumbnail import version_and_thumbnail
-
-SUFFIX = ".blend"
 
 
 def describe(path: Path) -> tuple[dict[str, str], bytes | None]:
@@ -17,7 +15,7 @@ def describe(path: Path) -> tuple[dict[str, str], bytes | None]:
     preview = None
     with contextlib.suppress(OSError, KeyError, ImportError):  # what getpass raises where nobody is logged in
         metadata[AUTHOR] = getpass.getuser()
-    if path.suffix.lower() == SUFFIX:
+    if is_blend(path):
         with contextlib.suppress(BlendError):
             metadata[BLENDER], preview = version_and_thumbnail(path)
     return metadata, preview

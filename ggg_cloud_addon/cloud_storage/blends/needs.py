@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path, PureWindowsPath
 
-from .reader import BlendError
+from .reader import BlendError, NoBlendError, is_blend
 from .tracing import Dependency, trace
 
 MEND = 'put it back, or choose another in Blender with "File > External Data > Find Missing Files"'
@@ -14,12 +14,18 @@ MEND = 'put it back, or choose another in Blender with "File > External Data > F
 def needs(path: Path, folder: Path | None = None) -> list[str]:
     """What a .blend file needs and whoever pulls it would not get; of a damaged file that it is damaged.
 
+    Of another file, or one that only has the name of a .blend file, nothing is known, so nothing is said.
+
     Args:
-        path: a .blend file.
+        path: a file to push or sync.
         folder: that is synced, with all that the file may need; without, the file goes alone.
     """
+    if not is_blend(path):
+        return []
     try:
         found = trace(path)
+    except NoBlendError:
+        return []
     except BlendError as error:
         return [str(error)]
     home = Path(os.path.abspath(folder or path.parent))  # noqa: PTH100 - as the tracing has it

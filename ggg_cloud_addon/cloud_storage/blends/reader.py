@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 
 from ..errors import LocalFileError
 
+MAGIC = b"BLENDER"
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 CLASSIC = re.compile(rb"BLENDER([_-])([vV])(\d{3})")
@@ -26,6 +27,10 @@ LARGE = re.compile(rb"BLENDER17-01v(\d{4})")
 
 class BlendError(LocalFileError):
     """A .blend file of which nothing can be told: it is damaged, none at all, or compressed in a way unknown here."""
+
+
+class NoBlendError(BlendError):
+    """It cannot be opened, or only has the name of a .blend file: whoever wants the file itself will hear of it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,11 @@ class Header:
     """Which of the values there is the block's size in bytes; the first one is its code."""
 
 
+def is_blend(path: Path) -> bool:
+    """Whether it has the name of one."""
+    return path.suffix.lower() == ".blend"
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[tuple[Header, BinaryIO]]:
     """Read a .blend file as if it was not compressed, from behind its header on.
@@ -50,7 +60,11 @@ def opened(path: Path) -> Iterator[tuple[Header, BinaryIO]]:
         BlendError: it cannot be read, or no sense can be made of what is read within the block.
     """
     try:
-        with path.open("rb") as stream, _plain(stream, path) as plain:
+        stream = path.open("rb")
+    except OSError as error:
+        raise NoBlendError(f'"{path}" cannot be read ({error.strerror or error}); check your rights to it.') from error
+    try:
+        with stream, _plain(stream, path) as plain:
             yield _header(plain, path), plain
     except BlendError:
         raise
@@ -58,9 +72,9 @@ def opened(path: Path) -> Iterator[tuple[Header, BinaryIO]]:
         raise damaged(path) from error
 
 
-def damaged(path: Path) -> BlendError:
+def damaged(path: Path, kind: type[BlendError] = BlendError) -> BlendError:
     """The error of a file that says nothing."""
-    return BlendError(f'"{path.name}" is damaged or no .blend file; if Blender cannot open it either, save it again.')
+    return kind(f'"{path.name}" is damaged or no .blend file; if Blender cannot open it either, save it again.')
 
 
 def blocks(header: Header, stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -83,7 +97,7 @@ def _header(stream: BinaryIO, path: Path) -> Header:
         return Header(_shown(int(classic[3])), "<" if classic[2] == b"v" else ">", block, size_at=1)
     if large := LARGE.fullmatch(begin + stream.read(5)):
         return Header(_shown(int(large[1])), "<", "4siQqq", size_at=3)
-    raise damaged(path)
+    raise damaged(path, BlendError if begin.startswith(MAGIC) or not begin else NoBlendError)
 
 
 def _shown(version: int) -> str:

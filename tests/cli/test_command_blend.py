@@ -1,0 +1,82 @@
+"""What the command tells of a .blend file, without Blender."""
+
+from pathlib import Path
+
+import pytest
+from shell import Shell
+
+from ggg_cloud_addon.cli_metadata import shown_metadata
+
+
+@pytest.fixture
+def blend(shell: Shell, blends: Path) -> Path:
+    """One that needs a library, which is not beside it."""
+    (shell.work / "library.blend").write_bytes((blends / "library.blend").read_bytes())
+    return shell.work / "library.blend"
+
+
+def test_a_push_tells_what_is_missing_and_is_done(shell: Shell, blend: Path) -> None:
+    answer = shell.run("push", blend, "--comment", "Two arms")
+    assert (answer.code, answer.out) == (0, f"Pushed library.blend ({blend.stat().st_size:,} bytes).\n")
+    (line,) = answer.err.splitlines()
+    assert line.startswith('"deep.blend", which "library.blend" needs, is missing; ')
+
+
+def test_a_push_tells_what_stays_behind(shell: Shell, blends: Path) -> None:
+    (line,) = shell.run("push", blends / "deep.blend").err.splitlines()
+    assert '"deep.blend" needs 1 file beside it that does not go with it ("deep.png")' in line
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_json_has_the_same_sentences(shell: Shell, blend: Path, blends: Path, several: bool) -> None:
+    files = [blend, blends / "alone.blend"] if several else [blend]
+    document = shell.run("push", *files, "--json").check_done().document
+    first = document[0] if several else document
+    assert "is missing" in first["missing"][0]
+    if several:
+        assert document[1]["missing"] == []
+        assert document[1]["metadata"]["blender"] == "5.0"
+
+
+def test_what_is_stored_with_it_is_shown_in_words(shell: Shell, blend: Path) -> None:
+    shell.run("push", blend, "--comment", "Two arms, new", env={"LOGNAME": "Zoë"})
+    shown = dict(line.split(maxsplit=1) for line in shell.run("info", "library.blend").check_done().out.splitlines())
+    assert shown["comment"] == "Two arms, new"
+    assert shown["pushed"] == "by     Zoë"
+    assert shown["saved"] == "by      Blender 5.0"
+    document = shell.run("info", "library.blend", "--json").check_done().document
+    assert document["metadata"] == {"author": "Zoë", "blender": "5.0", "comment": "Two arms, new"}
+
+
+def test_every_file_has_its_author(shell: Shell) -> None:
+    shell.write("a.fbx", b"a")
+    shell.write("b.stl", b"b")
+    shell.run("push", "a.fbx", "b.stl", "--comment", "new", env={"LOGNAME": "Zoë"}).check_done()
+    for name in ("a.fbx", "b.stl"):
+        document = shell.run("info", name, "--json").check_done().document
+        assert document["metadata"] == {"author": "Zoë", "comment": "new"}
+
+
+def test_a_damaged_file_is_pushed_and_told(shell: Shell) -> None:
+    shell.write("arm.blend", b"BLENDER-v402, and then the disk was full")
+    answer = shell.run("push", "arm.blend")
+    assert (answer.code, len(answer.err.splitlines())) == (0, 1)
+    assert '"arm.blend" is damaged' in answer.err
+    assert shell.run("pull", "arm.blend", "back.blend").check_done()
+
+
+def test_metadata_in_words() -> None:
+    stored = {
+        "vertices": "8214", "objects": "1", "blender": "5.0.1", "bounds": "1.2 0.5 3.1", "units": "METRIC 0.01",
+        "zebra": "striped", "materials": "many",
+    }  # fmt: skip
+    assert shown_metadata(stored) == [
+        ("saved by", "Blender 5.0.1"),
+        ("objects", "1"),
+        ("vertices", "8,214"),
+        ("materials", "many"),
+        ("extent", "1.2 x 0.5 x 3.1 m"),
+        ("units", "metric, 0.01 m each"),
+        ("zebra", "striped"),
+    ]
+    assert shown_metadata({"units": "NONE 1"}) == [("units", "none")]

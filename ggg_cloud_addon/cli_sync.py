@@ -99,4 +99,5 @@ def as_document(result: SyncResult) -> dict[str, Any]:
         "errors": {path: str(error) for path, error in result.errors.items()},
         "refused_deletes": list(result.refused_deletes),
         "missing_promises": list(result.missing_promises),
+        "notes": list(result.notes),
     }

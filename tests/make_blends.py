@@ -87,6 +87,11 @@ bpy.ops.wm.open_mainfile(filepath=str(folder / "a.blend"))
 link("b")
 save("a")
 
+begin("outside")
+use(image("wood.png"))
+(folder / "inner").mkdir()
+save("inner/outside")
+
 begin("alone")
 save("alone")
 

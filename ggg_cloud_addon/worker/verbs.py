@@ -186,7 +186,7 @@ def _sync(
         "conflicts": [_conflict(each, result) for each in result.conflicts],
         "errors": {path: str(error) for path, error in result.errors.items()},
         "deletes": _deletes(result),
-        "notes": list(result.missing_promises),
+        "notes": [*result.missing_promises, *result.notes],
     }
 
 

@@ -65,6 +65,15 @@ def test_a_damaged_file_is_pushed_and_told(shell: Shell) -> None:
     assert shell.run("pull", "arm.blend", "back.blend").check_done()
 
 
+def test_a_sync_tells_it_too(shell: Shell, blend: Path) -> None:
+    for arguments in (("--dry-run",), ()):
+        answer = shell.run("sync", ".", *arguments).check_done()
+        assert 'Note: "deep.blend", which "library.blend" needs, is missing' in answer.out
+    blend.write_bytes(blend.read_bytes() + b"saved again")
+    (note,) = shell.run("sync", ".", "--json").check_done().document["notes"]
+    assert "is missing" in note
+
+
 def test_metadata_in_words() -> None:
     stored = {
         "vertices": "8214", "objects": "1", "blender": "5.0.1", "bounds": "1.2 0.5 3.1", "units": "METRIC 0.01",

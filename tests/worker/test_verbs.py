@@ -340,3 +340,11 @@ class TestAboutAComponent:
         assert "needs 2 files beside it" in answer["missing"][0]
         given = worker.submit("upload", config, **ask, metadata={"comment": "mine"}).wait()
         assert (given["metadata"], given["missing"]) == ({"comment": "mine"}, [])
+
+    def test_a_sync_notes_what_does_not_go_along(
+        self, sync: Callable[..., dict[str, Any]], blends: Path, folder: Path
+    ) -> None:
+        (folder / "deep.blend").write_bytes((blends / "deep.blend").read_bytes())
+        for dry_run in (True, False):
+            answer = sync(dry_run=dry_run)
+            assert [each for each in answer["notes"] if '"deep.blend" needs, is missing' in each]

@@ -3,15 +3,17 @@
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
 
 from .reader import BlendError, NoBlendError, is_blend
 from .tracing import Dependency, trace
 
+PACK = 'pack what it needs in Blender with "File > External Data > Pack Resources"'
 MEND = 'put it back, or choose another in Blender with "File > External Data > Find Missing Files"'
 
 
-def needs(path: Path, folder: Path | None = None) -> list[str]:
+def needs(path: Path, folder: Path | None = None, takes: Callable[[str], bool] | None = None) -> list[str]:
     """What a .blend file needs and whoever pulls it would not get; of a damaged file that it is damaged.
 
     Of another file, or one that only has the name of a .blend file, nothing is known, so nothing is said.
@@ -19,6 +21,7 @@ def needs(path: Path, folder: Path | None = None) -> list[str]:
     Args:
         path: a file to push or sync.
         folder: that is synced, with all that the file may need; without, the file goes alone.
+        takes: whether a path in the folder takes part in the sync; without, all do.
     """
     if not is_blend(path):
         return []
@@ -36,15 +39,26 @@ def needs(path: Path, folder: Path | None = None) -> list[str]:
         sentences.append(
             f"{' links to '.join(names)}: a circle, of which Blender may load only a part; unlink one of them."
         )
-    beside = [each.path.name for each in found.dependencies if not each.is_missing]
-    if folder is None and beside:
-        shown = ", ".join(f'"{name}"' for name in beside[:3]) + (", ..." if len(beside) > 3 else "")
-        sentences.append(
-            f'"{path.name}" needs {len(beside)} file{"s" if len(beside) > 1 else ""} beside it that '
-            f"{'do' if len(beside) > 1 else 'does'} not go with it ({shown}); pack what it needs in Blender with "
-            '"File > External Data > Pack Resources".'
-        )
+    there = [each.path for each in found.dependencies if not each.is_missing]
+    if folder is None:
+        sentences += _left_behind(path, there, PACK)
+    elif takes is not None:
+        inside = [each for each in there if each.is_relative_to(home)]
+        out = [each for each in inside if not takes(each.relative_to(home).as_posix())]
+        kinds = ", ".join(sorted({f'"*{each.suffix.lower()}"' for each in out}))
+        sentences += _left_behind(path, out, f"let {kinds} take part in the sync, or {PACK}")
     return sentences
+
+
+def _left_behind(path: Path, files: list[Path], mend: str) -> list[str]:
+    if not files:
+        return []
+    shown = ", ".join(f'"{each.name}"' for each in files[:3]) + (", ..." if len(files) > 3 else "")
+    many = len(files) > 1
+    return [
+        f'"{path.name}" needs {len(files)} file{"s" if many else ""} beside it that {"do" if many else "does"} not go '
+        f"with it ({shown}); {mend}."
+    ]
 
 
 def _problem(need: Dependency, home: Path, *, is_synced: bool) -> str | None:
@@ -59,8 +73,7 @@ def _problem(need: Dependency, home: Path, *, is_synced: bool) -> str | None:
             return f"{shown} is empty (0 bytes); save it again."
     if is_synced and not need.path.is_relative_to(home):
         return (
-            f"{shown} lies outside of the synced folder, so it does not go with it; move it into the folder, or pack "
-            'it in Blender with "File > External Data > Pack Resources".'
+            f"{shown} lies outside of the synced folder, so it does not go with it; move it into the folder, or {PACK}."
         )
     return None
 

@@ -86,10 +86,10 @@ def trace(path: Path) -> Trace:
 
 def _named(blend: Path) -> Iterator[tuple[Dependency, bool]]:
     """What one .blend file names, and whether that is a library."""
+    _refuse_damaged(blend)
     from blender_asset_tracer import blendfile  # late: only who traces waits for it
     from blender_asset_tracer.trace import asset_holding_blocks, blocks2assets
 
-    _refuse_damaged(blend)
     try:
         with contextlib.closing(blendfile.BlendFile(blend)) as file:
             for block in asset_holding_blocks(file.blocks):

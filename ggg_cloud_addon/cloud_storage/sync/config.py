@@ -10,6 +10,9 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..names import fold
 
+MODELS = ("*.blend", "*.fbx", "*.stl", "*.gltf", "*.glb", "*.bin", "*blender_assets.cats.txt")
+"""Models, the meshes of glTF, and the catalogues of an asset library. Images are not among them, as the folder may hold
+gigabytes of renders; which of them a .blend file needs is told after its upload."""
 DIRECTIONS = ("both", "upload", "download")
 CHOICES = ("keep_both", "local", "remote")
 CONFLICT_POLICIES = ("keep_both", "newer", "local", "remote", "ask")
@@ -32,7 +35,7 @@ class SyncConfig:
     """Whether a file that was deleted on one side is deleted on the other."""
     overwrite: bool = True
     """Whether a changed file replaces its old content on the other side."""
-    file_patterns: Sequence[str] = ("*.blend", "*.fbx", "*.stl", "*.gltf", "*.glb")
+    file_patterns: Sequence[str] = MODELS
     """Which paths take part; ``*`` also spans ``/``, and case does not matter."""
     exclude_patterns: Sequence[str] = ()
     conflict: str = "keep_both"

@@ -47,7 +47,14 @@ class Ended:
     error: StorageError | None = None
 
 
-SyncEvent = Looked | Planned | Began | Moved | Ended
+@dataclass(frozen=True)
+class LooksInto:
+    """When all is done, the sync looks into a .blend file for what it needs."""
+
+    path: str
+
+
+SyncEvent = Looked | Planned | Began | Moved | Ended | LooksInto
 OnEvent = Callable[[SyncEvent], object]
 """Raise CancelledError in it to stop the sync."""
 

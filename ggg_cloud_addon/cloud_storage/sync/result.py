@@ -20,6 +20,9 @@ class SyncResult:
     """In a dry run: what would be deleted, were it not more than one run may."""
     missing_promises: tuple[str, ...] = ()
     """At the first sync with a store: what cannot be promised there, in sentences."""
+    notes: tuple[str, ...] = ()
+    """What uploaded .blend files need and the other side does not have, in sentences; in a dry run, of those that would
+    be uploaded."""
     done: list[Action] = field(default_factory=list)
     errors: dict[str, StorageError] = field(default_factory=dict)
     """By path; the others were done all the same."""
@@ -66,5 +69,6 @@ class SyncResult:
         lines += [f"Conflict: {each.path}: {each.reason}." for each in self.conflicts]
         lines += [f"Skipped: {each.path}: {each.reason.rstrip('.')}." for each in self.skipped]
         lines += [f"Failed: {path}: {error}" for path, error in self.errors.items()]
+        lines += [f"Note: {each}" for each in self.notes]
         # A file name on Linux may hold bytes that are no text, which could not be printed.
         return "\n".join(lines).encode(errors="replace").decode()

@@ -21,6 +21,7 @@ from .runner import Runner
 from .scan import Base, Comparer, Local, Remote, scan_local, scan_remote
 from .state import DATABASE, last_location, open_state
 from .trash import Trash
+from .whole import notes
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ class StorageSynchronizer:
             dry_run = self._config.dry_run
             result = SyncResult(plan, dry_run, refused, local=local, remote=remote, missing_promises=missing)
             if dry_run:
+                result.notes = notes(plan, self._config, tell)
                 return result
             if refused:
                 raise _mass_delete(refused, len(base))
@@ -118,6 +120,7 @@ class StorageSynchronizer:
             self._provider.tidy()
             if result.done or result.errors:  # else nothing came into the trash either
                 trash.empty(self._config.trash_days, self._config.trash_size)
+        result.notes = notes(result.done, self._config, tell)
         log.info("Synced %s: %s", self._root, result.get_summary_string())
         return result
 

@@ -86,7 +86,8 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         metadata = describe(chosen_objects(content, suffix), comment=self.comment)
         push = Push(context, component_id, content)
         view.refused = None
-        again: dict[str, Any] = {**self.as_keywords(ignore=("ask",)), "component_id": component_id}
+        operator: Any = self  # the stubs know no answer of as_keywords()
+        again = operator.as_keywords(ignore=("ask",)) | {"component_id": component_id}
         try:
             missing = yield from export_steps(
                 path,
@@ -385,7 +386,8 @@ def _upload(
 
 
 def _told(info: dict[str, Any]) -> str:
-    return f'Pushed "{info["component_id"]}" ({shown_size(info["size"])})'
+    told = f'Pushed "{info["component_id"]}" ({shown_size(info["size"])})'
+    return ". ".join((told, " ".join(info["missing"]))) if info["missing"] else told
 
 
 def show_rows(context: Context, rows: list[Any]) -> None:

@@ -81,3 +81,13 @@ def test_a_component_of_a_newer_blender_is_told_before_it_is_fetched(addon: Any,
     else:
         bpy.ops.ggg_cloud.pull(component_id="arm.blend")
         assert newer in bpy.context.window_manager.ggg_cloud.last_message
+
+
+def test_a_pushed_file_says_what_it_leaves_behind(addon: Any, store: Path, tmp_path: Path) -> None:
+    gone(tmp_path)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "arm.blend"))
+    bpy.ops.ggg_cloud.push(filepath=str(tmp_path / "arm.blend"))
+    told = bpy.context.window_manager.ggg_cloud.last_message
+    assert told.startswith('Pushed "arm.blend"')
+    assert '"gone.png", which "arm.blend" needs, is missing' in told
+    assert "blender" in manager_of(store).get_metadata("arm.blend")

@@ -56,7 +56,11 @@ def _draw_component(context: Context, layout: UILayout, each: InFile) -> None:
         column.label(text="Newer version available", icon="TRIA_DOWN")
     elif each.storage == "gone":
         column.label(text="No longer in the storage", icon="TRASH")
-    if each.changed:
+    if each.changed is None:
+        row = column.row()
+        row.label(text="Changes here not looked for", icon="BLANK1")
+        row.operator("ggg_cloud.look", text="", icon="VIEWZOOM")
+    elif each.changed:
         names = ", ".join(each.changed[:SHOWN_CHANGES])
         more = f" and {len(each.changed) - SHOWN_CHANGES} more" if len(each.changed) > SHOWN_CHANGES else ""
         draw_text(column, context, f"Changed here: {names}{more}", "TRIA_UP")

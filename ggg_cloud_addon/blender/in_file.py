@@ -31,6 +31,9 @@ REFUSED = "PreconditionFailedError"
 ABSENT = "absent"
 """The condition of a push: there is no such component yet."""
 
+QUICK = 10_000
+"""Vertices that are looked at in about a hundredth of a second, in which Blender waits; a million take one."""
+
 
 class Push:
     """A push from the scene: what it expects to find in the storage, and what the file knows after it."""
@@ -99,8 +102,11 @@ def note_pull(context: Context, loaded: Loaded, came_from: Origin) -> None:
     look_at_file(context)
 
 
-def look_at_file(context: Context, *, deep: bool = True) -> None:
-    """Bring up to date what the sidebar shows of the components in the file; `deep`: also what was changed here."""
+def look_at_file(context: Context, *, vertices: float = QUICK) -> None:
+    """Bring up to date what the sidebar shows of the components in the file.
+
+    What was changed here is looked for in the first components that have together no more vertices than that.
+    """
     try:
         storage = storage_name(context)
     except SceneError:  # the connection is not set up yet
@@ -111,6 +117,8 @@ def look_at_file(context: Context, *, deep: bool = True) -> None:
     for collection in pulled(storage):
         known = origin_of(collection)
         assert known is not None
+        meshes: Any = {obj.data for obj in collection.all_objects if obj.type == "MESH"}
+        vertices -= sum(len(mesh.vertices) for mesh in meshes)
         found.append(
             InFile(
                 collection.name,
@@ -118,7 +126,7 @@ def look_at_file(context: Context, *, deep: bool = True) -> None:
                 is_linked(collection),
                 known.etag,
                 _in_storage(rows.get(known.component_id), known.etag),
-                tuple(each.name for each in changed(collection)) if deep else (),
+                tuple(each.name for each in changed(collection)) if vertices >= 0 else None,
             )
         )
     view.in_file = sorted(found, key=lambda each: each.collection)
@@ -134,7 +142,7 @@ def _in_storage(etag: str | None, known: str) -> str:
 def _look_again(path: str) -> None:
     view.refused = None
     view.own_etags.clear()
-    look_at_file(bpy.context, deep=False)
+    look_at_file(bpy.context, vertices=-1)
 
 
 def register() -> None:

@@ -1,15 +1,16 @@
 """Bringing what was pulled up to date: ``bpy.ops.ggg_cloud.update``."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
-from bpy.types import Context, Event
+from bpy.types import Context, Event, Operator
 
 from .connections import storage_config, storage_name
 from .in_file import look_at_file, origin
-from .job import Returned, Steps, WorkerOperator, worker
+from .job import Returned, Steps, WorkerOperator, show, worker
 from .operators import show_component
 from .scene import SceneError
 from .scene.load import read_steps
@@ -91,6 +92,19 @@ class GGG_CLOUD_OT_update(WorkerOperator):
         return f'Updated "{self.component_id}"'
 
 
+class GGG_CLOUD_OT_look(Operator):
+    """Look for what was changed in the components of this file; with millions of vertices it takes seconds"""
+
+    bl_idname = "ggg_cloud.look"
+    bl_label = "Look for Changes"
+
+    def execute(self, context: Context) -> Returned:
+        """Look at all of it."""
+        look_at_file(context, vertices=math.inf)
+        show(context)
+        return {"FINISHED"}
+
+
 def _find(key: str) -> Any:
     """The collection of a pull, by the key of its GGGCloudOrigin."""
     collections: Any = bpy.data.collections
@@ -105,5 +119,5 @@ def _lost(collections: list[Any]) -> str:
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs
-    (GGG_CLOUD_OT_update,)
+    (GGG_CLOUD_OT_update, GGG_CLOUD_OT_look)
 )

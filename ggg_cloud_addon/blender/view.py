@@ -78,8 +78,8 @@ class InFile:
     """Of the version in the file."""
     storage: str = ""
     """``"newer"``: the storage has another version; ``"gone"``: it has none; or ``""``."""
-    changed: tuple[str, ...] = ()
-    """What is not as it was pulled, by name."""
+    changed: tuple[str, ...] | None = ()
+    """What is not as it was pulled, by name; ``None``: not looked for."""
 
 
 @dataclass(frozen=True)

@@ -223,3 +223,22 @@ def test_a_push_is_neither_an_undo_step_nor_a_change(studio):
     dirty = bpy.data.is_dirty
     push("arm")
     assert bpy.data.is_dirty == dirty
+
+
+def test_other_programs_get_none_of_the_notes(studio):
+    push_arm()
+    for name in ("arm.gltf", "arm.fbx"):
+        push("arm", name)
+        assert b"ggg_cloud_parts" not in studio.stored(name).read_bytes()
+
+
+def test_for_changes_in_large_components_is_only_looked_when_asked(studio):
+    grid = bpy.data.meshes.new("Grid")
+    grid.from_pydata([(x, y, 0) for x in range(101) for y in range(101)], [], [])
+    add("Grid", grid, collection("grid"))
+    push("grid", "grid.blend")
+    resize("Grid", 2)
+    bpy.ops.ggg_cloud.refresh()
+    assert [each.changed for each in studio.view.in_file] == [None]
+    bpy.ops.ggg_cloud.look()
+    assert [each.changed for each in studio.view.in_file] == [("Grid",)]

@@ -36,7 +36,7 @@ from .cloud_storage import (
     StorageSynchronizer,
     SyncConfig,
 )
-from .cloud_storage.blends import describe, needs
+from .cloud_storage.blends import describe, needs, pull_beside, push_beside
 from .cloud_storage.check import check_storage
 from .cloud_storage.errors import ConfigError, InvalidIdError, MassDeleteError, StoreUnavailableError
 from .cloud_storage.log import default_log_folder, start_log
@@ -151,8 +151,13 @@ def _push(args: argparse.Namespace) -> Answer:
         path = Path(args.files[0])
         component_id = path.name if args.id is None else args.id
         manager.key_of(component_id)  # a bad ID is said first
-        missing = _told_missing(args, path)
+        if args.beside:
+            for each in push_beside(manager, path, component_id, lambda: None):
+                _say(args, f"Pushed {each}.")
+        missing = _told_missing(args, path, path.parent if args.beside else None)
         return _pushed(args, _upload(args, manager, path, component_id, *_about(args, path)), missing)
+    if args.beside:
+        raise UsageError("--beside goes with one file; push several one by one.")
     names = [Path(path).name for path in args.files]
     for name in names:
         if names.count(name) > 1:
@@ -174,12 +179,15 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
         headless.open_scene(Path(args.files[0]))
     elif not headless.has_open_scene():
         raise UsageError("No scene is open; name the .blend file whose content is pushed.")
-    options = ExportOptions(pack=not args.no_pack, allow_missing=args.allow_missing)
+    files = "BESIDE" if args.beside else "LEAVE" if args.no_pack else "PACK"
+    options = ExportOptions(files=files, allow_missing=args.allow_missing)
     with headless.exported(
         component_id, collection=args.collection, selection=args.selection, options=options, comment=args.comment or ""
     ) as made:
         for problem in made.missing:
             print(f"Without it: {problem}.", file=sys.stderr)
+        if args.beside:
+            push_beside(manager, made.path, component_id, lambda: None)
         info = _upload(args, manager, made.path, component_id, made.metadata, made.preview)
         return _pushed(args, info, [f"{problem}." for problem in made.missing])
 
@@ -202,9 +210,9 @@ def _about(args: argparse.Namespace, path: Path) -> tuple[dict[str, str], bytes 
     return metadata | ({COMMENT: args.comment} if args.comment else {}), preview
 
 
-def _told_missing(args: argparse.Namespace, path: Path) -> list[str]:
-    """What a file needs and leaves behind, which a person hears before it is sent."""
-    missing = needs(path)
+def _told_missing(args: argparse.Namespace, path: Path, folder: Path | None = None) -> list[str]:
+    """What a file needs and leaves behind, or ``folder`` if that goes too; a person hears it before it is sent."""
+    missing = needs(path, folder)
     if not args.json:
         for sentence in missing:
             print(sentence, file=sys.stderr)
@@ -231,7 +239,10 @@ def _pull(args: argparse.Namespace) -> Answer:
         target /= args.id.rpartition("/")[2]
     info = _download(args, manager, target, overwrite=args.overwrite)
     _say(args, f"Pulled {args.id} to {target} ({info.size:,} bytes).")
-    return {**asdict(info), "path": str(target)}, False
+    beside = pull_beside(manager, args.id, target, lambda: None)
+    for each in beside:
+        _say(args, f"Pulled {each}, which it needs.")
+    return {**asdict(info), "path": str(target), "beside": [str(each) for each in beside]}, False
 
 
 def _pull_into_scene(args: argparse.Namespace, manager: CloudStorageManager) -> Answer:

@@ -58,7 +58,9 @@ def make_parser() -> argparse.ArgumentParser:
     content.add_argument("--selection", action="store_true", help="push the selected objects (needs Blender)")
 
     push.add_argument("--comment", metavar="TEXT", help="kept with the component, see: info")
-    push.add_argument("--no-pack", action="store_true", help="leave textures and libraries of a scene where they are")
+    needed = push.add_mutually_exclusive_group()
+    needed.add_argument("--beside", action="store_true", help="what it needs becomes components beside it")
+    needed.add_argument("--no-pack", action="store_true", help="leave textures and libraries of a scene where they are")
     push.add_argument("--allow-missing", action="store_true", help="push a scene without the files that are missing")
 
     pull = verb("pull", "Fetch a component into a file, or into a scene.")

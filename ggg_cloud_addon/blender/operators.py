@@ -1,5 +1,6 @@
 """What artists and scripts can do: ``bpy.ops.ggg_cloud.*``."""
 
+import uuid
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,9 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         condition = None if self.replace else push.condition
         picture = preview if preview.exists() else None
         try:
-            info = yield from _upload(context, path, component_id, metadata, picture, condition)
+            info = yield from _upload(
+                context, path, component_id, metadata, picture, condition, beside=self.files == "BESIDE"
+            )
         except JobError as error:
             if error.kind != REFUSED:
                 raise
@@ -200,30 +203,26 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         """Download it, to be appended into a temporary file, to be linked into one that stays; then load it."""
         if not self.component_id:
             raise SceneError("No component is chosen; choose one in the list.")
+        storage = storage_name(context)
         if not self.link:
-            target = self.scratch() / Path(self.component_id).name
+            target, info = yield from fetch(context, self.component_id, self.version_id, self.scratch())
         elif bpy.data.filepath:
-            target = Path(bpy.path.abspath("//"), LINKED_FOLDER, self.component_id)
+            target = linked_folder() / self.component_id
+            info = yield from download(context, self.component_id, self.version_id, target, beside=True)
         else:
             raise SceneError(f'Save this file first: what is linked is kept in "{LINKED_FOLDER}" beside it.')
-        job = worker().submit(
-            "download",
-            storage_config(context),
-            component_id=self.component_id,
-            path=str(target),
-            overwrite=False,
-            version_id=self.version_id or None,
-            blender=bpy.app.version[:2],
-        )
-        storage = storage_name(context)
-        yield job
-        info = job.wait()
         newer = newer_blender(info["metadata"])
         name = Path(self.component_id).stem
-        loaded = yield from load_steps(target, name, context=context, link=self.link)
+        try:
+            loaded = yield from load_steps(target, name, context=context, link=self.link)
+        finally:
+            if not self.link:
+                target.unlink(missing_ok=True)
         note_pull(context, loaded, origin(storage, info))
         told = f'Pulled "{self.component_id}": {counted(len(loaded.collection.all_objects), "object")}'
-        return f"{told}. {newer}" if newer else told
+        lacking = info["lacking"] if not (self.link or bpy.data.filepath) else 0
+        unsaved = f"Save this file and pull it again: it needs {counted(lacking, 'file')} beside it" if lacking else ""
+        return ". ".join(each for each in (told, newer, unsaved) if each)
 
 
 class GGG_CLOUD_OT_refresh(WorkerOperator):
@@ -357,6 +356,45 @@ def _ask(operator: Operator, context: Context) -> Returned:
     return context.window_manager.invoke_props_dialog(operator, width=DIALOG_WIDTH)
 
 
+def linked_folder() -> Path:
+    """Beside the open file, which was saved: for what it needs of the storage."""
+    return Path(bpy.path.abspath("//"), LINKED_FOLDER)
+
+
+def download(
+    context: Context, component_id: str, version_id: str, target: Path, *, beside: bool = False, overwrite: bool = False
+) -> Generator[Step, None, dict[str, Any]]:
+    """Download a component, with what it needs and has beside it if that is asked; what the worker tells of it."""
+    job = worker().submit(
+        "download",
+        storage_config(context),
+        component_id=component_id,
+        path=str(target),
+        overwrite=overwrite,
+        version_id=version_id or None,
+        blender=bpy.app.version[:2],
+        beside=beside,
+    )
+    yield job
+    info: dict[str, Any] = job.wait()
+    return info
+
+
+def fetch(
+    context: Context, component_id: str, version_id: str, scratch: Path
+) -> Generator[Step, None, tuple[Path, dict[str, Any]]]:
+    """Download a component to be appended: to a file that the caller removes then. What it needs beside it stays
+    beside the open file, if that was saved."""
+    target = scratch / Path(component_id).name
+    info = yield from download(context, component_id, version_id, target)
+    if not (info["lacking"] and bpy.data.filepath):
+        return target, info
+    # Its paths are meant from where it lies. A name of its own, as a component that is linked has the usual one.
+    place = (linked_folder() / component_id).with_suffix(f".{uuid.uuid4().hex[:8]}.blend")
+    info = yield from download(context, component_id, version_id, place, beside=True)
+    return place, info
+
+
 def _upload(
     context: Context,
     path: Path,
@@ -364,6 +402,8 @@ def _upload(
     metadata: dict[str, str] | None = None,
     preview: Path | None = None,
     condition: str | None = None,
+    *,
+    beside: bool = False,
 ) -> Generator[Step, None, dict[str, Any]]:
     """Upload a file and show it in the list."""
     storage = view.storage
@@ -375,6 +415,7 @@ def _upload(
         metadata=metadata,
         preview=preview and str(preview),
         condition=condition,
+        beside=beside,
     )
     yield job
     info: dict[str, Any] = job.wait()

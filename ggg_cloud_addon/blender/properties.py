@@ -17,7 +17,7 @@ from bpy.props import (
 )
 from bpy.types import Context, PropertyGroup, UILayout
 
-from .scene.export_options import AXES, ExportOptions
+from .scene.export_options import AXES, FILES, ExportOptions
 from .shown import shown_age, shown_size
 from .view import Row, view
 
@@ -42,12 +42,7 @@ _NOT_KEPT = {"SKIP_SAVE"}
 class ExportProperties:
     """What may be chosen for a push: the fields of ExportOptions, and a comment."""
 
-    pack: BoolProperty(  # type: ignore[valid-type]
-        name="Pack Files",
-        description="Take the textures, libraries and other files that it needs into the .blend",
-        default=True,
-        options=_NOT_KEPT,
-    )
+    files: EnumProperty(name="Its Files", items=FILES, options=_NOT_KEPT)  # type: ignore[valid-type]
     allow_missing: BoolProperty(  # type: ignore[valid-type]
         name="Allow Missing Files",
         description="Push it without the files that cannot be found or packed",
@@ -88,7 +83,7 @@ def export_options(properties: Any) -> ExportOptions:
 def draw_export_options(column: UILayout, properties: Any, suffix: str) -> None:
     """Those that the format has a use for."""
     names = (
-        ("pack", "allow_missing", "compress")
+        ("files", "allow_missing", "compress")
         if suffix == ".blend"
         else ("apply_modifiers", "axes", *(("scale",) if suffix in (".fbx", ".stl") else ()), "allow_missing")
     )

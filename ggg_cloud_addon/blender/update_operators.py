@@ -8,10 +8,10 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
-from .connections import storage_config, storage_name
+from .connections import storage_name
 from .in_file import look_at_file, origin
-from .job import Returned, Steps, WorkerOperator, show, worker
-from .operators import show_component
+from .job import Returned, Steps, WorkerOperator, show
+from .operators import download, fetch, show_component
 from .scene import SceneError
 from .scene.load import read_steps
 from .scene.provenance import is_linked, lost_by_update, pulled
@@ -65,25 +65,24 @@ class GGG_CLOUD_OT_update(WorkerOperator):
             raise SceneError(
                 f'"{self.component_id}" was changed here ({lost}); push it, or update with "discard" to drop that.'
             )
-        path = self.scratch() / Path(self.component_id).name
-        job = worker().submit(
-            "download",
-            storage_config(context),
-            component_id=self.component_id,
-            path=str(path),
-            overwrite=True,
-            version_id=self.version_id or None,
-        )
-        yield job
-        info = job.wait()
-        for key in dict.fromkeys(each.ggg_cloud.key for each in here):
-            if collection := _find(key):
-                if is_linked(collection):
-                    update_linked(collection, path, origin(storage, info))
-                    continue
-                loaded = yield from read_steps(path, path.stem)
-                if again := _find(key):  # it may have been deleted while a file was converted
-                    update(again, loaded, origin(storage, info), context)
+        path, info = yield from fetch(context, self.component_id, self.version_id, self.scratch())
+        try:
+            for key in dict.fromkeys(each.ggg_cloud.key for each in here):
+                if collection := _find(key):
+                    if is_linked(collection):
+                        library = update_linked(collection, path, self.scratch(), origin(storage, info))
+                        if info["lacking"]:
+                            place = Path(bpy.path.abspath(library.filepath))
+                            yield from download(
+                                context, self.component_id, self.version_id, place, beside=True, overwrite=True
+                            )
+                            library.reload()
+                        continue
+                    loaded = yield from read_steps(path, path.stem)
+                    if again := _find(key):  # it may have been deleted while a file was converted
+                        update(again, loaded, origin(storage, info), context)
+        finally:
+            path.unlink(missing_ok=True)
         if view.storage == shown:
             view.refused = None
             if not self.version_id:

@@ -127,6 +127,11 @@ class CloudStorageManager:
         found = [self._component(info) for info in list_all(self.provider, self.key_prefix)]
         return sorted(found, key=lambda each: each.component_id.encode())
 
+    def list_folder(self, folder: str) -> list[str]:
+        """The IDs that begin with ``folder``, which ends with ``/`` or is empty for all."""
+        prefix = self.key_prefix + folder
+        return [info.key.removeprefix(self.key_prefix) for info in list_all(self.provider, prefix)]
+
     def get_info(self, component_id: str, *, version_id: str | None = None) -> ComponentInfo:
         """Everything that the store knows of one component."""
         return self._component(self.provider.head(self.key_of(component_id), version_id=version_id))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..cloud_storage import CloudStorageManager, ComponentInfo, StorageSynchronizer, SyncConfig, SyncResult
-from ..cloud_storage.blends import describe, needs
+from ..cloud_storage.blends import describe, lacking, needs, pull_beside, push_beside
 from ..cloud_storage.check import check_storage
 from ..cloud_storage.errors import UnsupportedError
 from ..cloud_storage.files import translated
@@ -56,10 +56,12 @@ def _upload(
     metadata: dict[str, str] | None = None,
     preview: str | None = None,
     condition: str | None = None,
+    beside: bool = False,
 ) -> Plain:
     """Push a file; the answer's ``missing`` says in sentences what it needs and leaves behind.
 
     Args:
+        beside: what it needs and what lies in its folder or below goes too, as components of its own.
         metadata: to be stored with it; without, the file is asked for it, and for what it needs.
         preview: the path of a PNG; without, that of the file, if it was asked.
         condition: ``"absent"``, or the ETag that the component still has.
@@ -67,8 +69,10 @@ def _upload(
     picture, missing = None, []
     if metadata is None:
         metadata, picture = describe(Path(path))
-        missing = needs(Path(path))
+        missing = needs(Path(path), Path(path).parent if beside else None)
         tell.stop_if_cancelled()
+    if beside:
+        push_beside(manager, Path(path), component_id, tell.stop_if_cancelled)
     info = manager.upload_component(
         path,
         component_id,
@@ -88,8 +92,14 @@ def _download(
     overwrite: bool,
     version_id: str | None = None,
     blender: tuple[int, int] | None = None,
+    beside: bool = False,
 ) -> Plain:
-    """Download to a file. Nothing is fetched that this series of ``blender`` cannot open."""
+    """Download to a file; the answer's ``lacking`` counts what it needs and is not there.
+
+    Args:
+        blender: nothing is fetched that this series of Blender cannot open.
+        beside: what it needs and the storage has beside it comes too.
+    """
     if blender is not None:
         saved_by = version_of(manager.get_info(component_id, version_id=version_id).metadata)
         if saved_by is not None and not can_open((blender[0], blender[1]), saved_by):
@@ -98,7 +108,9 @@ def _download(
                 "pull it in a newer one, or an older version of it here."
             )
     info = manager.download_component(component_id, path, version_id=version_id, overwrite=overwrite, progress=tell)
-    return _plain(info)
+    if beside:
+        pull_beside(manager, component_id, Path(path), tell.stop_if_cancelled)
+    return _plain(info) | {"lacking": lacking(Path(path))}
 
 
 def _delete(manager: CloudStorageManager, tell: Teller, component_ids: list[str]) -> Plain:

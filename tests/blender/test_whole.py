@@ -348,7 +348,7 @@ def test_missing_files_may_be_allowed(tmp_path):
 def test_without_packing_a_component_keeps_its_paths_and_links(tmp_path):
     library = libraries(tmp_path)
     bpy.context.scene.collection.objects.link(link(library, objects=["Plate"]))
-    export_component(tmp_path / "a.blend", bpy.context.scene, name="a", options=ExportOptions(pack=False))
+    export_component(tmp_path / "a.blend", bpy.context.scene, name="a", options=ExportOptions(files="LEAVE"))
     bpy.ops.wm.read_factory_settings(use_empty=True)
     load_component(tmp_path / "a.blend", "a", context=bpy.context)
     assert missing() == ["assembly.blend"]
@@ -376,3 +376,32 @@ def test_paths_that_windows_cannot_open_are_named():
     assert problems([OutsideFile("C:\\" + "a" * 300 + "\\b.png", True)], on_windows=True) == [
         '"b.png" has a path of 309 characters, more than Windows allows'
     ]
+
+
+def frames(folder):
+    for number in range(1, 4):
+        image_file(folder / f"walk.{number:04}.png", (number / 4, 0, 0))
+    loaded = bpy.data.images.load(str(folder / "walk.0001.png"))
+    loaded.source = "SEQUENCE"
+    loaded.name = "walk"
+    return loaded
+
+
+def test_files_lie_beside_it_when_that_is_chosen_and_other_content_elsewhere(tmp_path):
+    (tmp_path / "maps").mkdir()
+    body("Body", frames(tmp_path / "maps"), tiles(tmp_path / "maps/t.<UDIM>.png", "t"))
+    options = ExportOptions(files="BESIDE")
+    for _ in range(2):
+        export_component(tmp_path / "out.blend", bpy.context.scene, name="arm", options=options)
+        image_file(tmp_path / "maps/walk.0001.png", (1, 1, 1))
+    files = sorted(path.name for path in (tmp_path / "arm.files").rglob("*.png"))
+    assert files == sorted(
+        2 * ["walk.0001.png", "walk.0002.png", "walk.0003.png"] + ["t.1001.png", "t.1002.png", "t.1011.png"]
+    )
+    shutil.rmtree(tmp_path / "maps")
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    load_component(tmp_path / "out.blend", "arm", context=bpy.context)
+    for name in ("walk", "t"):
+        path = Path(bpy.path.abspath(bpy.data.images[name].filepath.replace("<UDIM>", "1001")))
+        assert path.is_file()
+        assert path.is_relative_to(tmp_path / "arm.files")

@@ -1,11 +1,14 @@
 """What the command tells of a .blend file, without Blender."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from shell import Shell
 
 from ggg_cloud_addon.cli_metadata import shown_metadata
+
+BLENDER = ".".join(version("bpy").split(".")[:2])
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def test_json_has_the_same_sentences(shell: Shell, blend: Path, blends: Path, se
     assert "is missing" in first["missing"][0]
     if several:
         assert document[1]["missing"] == []
-        assert document[1]["metadata"]["blender"] == "5.0"
+        assert document[1]["metadata"]["blender"] == BLENDER
 
 
 def test_what_is_stored_with_it_is_shown_in_words(shell: Shell, blend: Path) -> None:
@@ -43,9 +46,9 @@ def test_what_is_stored_with_it_is_shown_in_words(shell: Shell, blend: Path) -> 
     shown = dict(line.split(maxsplit=1) for line in shell.run("info", "library.blend").check_done().out.splitlines())
     assert shown["comment"] == "Two arms, new"
     assert shown["pushed"] == "by     Zoë"
-    assert shown["saved"] == "by      Blender 5.0"
+    assert shown["saved"] == f"by      Blender {BLENDER}"
     document = shell.run("info", "library.blend", "--json").check_done().document
-    assert document["metadata"] == {"author": "Zoë", "blender": "5.0", "comment": "Two arms, new"}
+    assert document["metadata"] == {"author": "Zoë", "blender": BLENDER, "comment": "Two arms, new"}
 
 
 def test_every_file_has_its_author(shell: Shell) -> None:
@@ -89,3 +92,24 @@ def test_metadata_in_words() -> None:
         ("zebra", "striped"),
     ]
     assert shown_metadata({"units": "NONE 1"}) == [("units", "none")]
+
+
+def test_what_it_needs_goes_and_comes_beside_it(shell: Shell, blends: Path) -> None:
+    pushed = shell.run("push", blends / "small.blend", "--id", "robot/small.blend", "--beside")
+    assert "stay" not in pushed.err
+    assert '"Tëxtures [1]/missing.png", which "small.blend" needs, is missing' in pushed.err
+    target = shell.work / "elsewhere"
+    pulled = shell.run("pull", "robot/small.blend", target / "small.blend").check_done()
+    names = {"wood.png", "tiles.1001.png", "tiles.1002.png", "deep.png", "empty.png"}
+    names |= {f"frame.000{number}.png" for number in (1, 2, 3)} | {"library.blend", "deep.blend", "small.blend"}
+    assert {each.name for each in target.rglob("*") if each.is_file()} == names
+    for each in target.rglob("*.png"):
+        assert each.read_bytes() == (blends / each.relative_to(target)).read_bytes()
+    assert "wood.png, which it needs" in pulled.out
+    again = shell.run("push", target / "small.blend", "--id", "robot/small.blend", "--beside")
+    assert again.out.count("Pushed") == 1, "only what the storage lacks is sent"
+
+
+def test_nothing_is_pulled_that_lies_elsewhere(shell: Shell, blends: Path) -> None:
+    shell.run("push", blends / "inner" / "outside.blend", "--id", "outside.blend", "--beside")
+    assert shell.run("list").check_done().out.count(".png") == 0

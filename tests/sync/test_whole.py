@@ -66,7 +66,7 @@ def test_what_lies_outside_is_said(blends: Path, folder: Path, manager: CloudSto
     shutil.copytree(blends / "inner", folder / "inner")
     config = SyncConfig(local_dir=folder / "inner", file_patterns=ALL)
     (said,) = StorageSynchronizer(manager, config).synchronize().notes
-    assert f'"{folder / TEXTURES}/wood.png", which "outside.blend" needs, lies outside of the synced folder' in said
+    assert f'"{folder / TEXTURES}/wood.png", which "outside.blend" needs, lies outside of the folder' in said
 
 
 def test_catalogues_and_the_parts_of_a_gltf_take_part() -> None:

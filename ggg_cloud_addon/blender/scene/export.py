@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -14,7 +15,7 @@ from bpy.types import Collection, Context, Object, Scene
 
 from . import MissingFilesError, SceneError
 from .assets import loose_assets
-from .beside.needs import outside_files
+from .beside.needs import beside_folder, outside_files
 from .blend_file import has_end
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 from .export_options import ExportOptions
@@ -59,7 +60,8 @@ def export_steps(
     A `.blend` holds a scene called `name` (or the scene itself), so it opens like any file. The other formats
     hold what the viewport shows, modifiers applied: given objects are written even when hidden, hidden ones of
     a collection or a scene are left out. 1 m stays 1 m; STL knows no unit and takes the scene's bare numbers.
-    A `.blend` takes in the textures, libraries and other files that it needs, unless the options say otherwise.
+    A `.blend` takes in the textures, libraries and other files that it needs, unless the options say otherwise;
+    files beside it get a folder beside `path`.
     Whatever was at `path` is replaced at the end in one step, or not at all. The open file stays as it was.
     With `preview` a picture (PNG) is made there, if there is anything to see.
 
@@ -78,11 +80,12 @@ def export_steps(
         blend, made = Path(folder, f"{path.stem}.blend"), Path(folder, "made", path.stem + suffix)
         whole = isinstance(objects, Collection | Scene) and suffix == ".blend"
         _write_blend(blend, objects if whole else chosen, name, compress=options.compress)
-        options = replace(options, pack=options.pack and any(outside_files()))
+        is_alone = options.files == "LEAVE" or not any(outside_files())
         problems: list[str] = []
-        if suffix != ".blend" or options.pack or preview:
+        if suffix != ".blend" or not is_alone or preview:
             made.parent.mkdir()
-            conversion = Conversion(blend, made, **asdict(options), preview=preview and str(preview))
+            request = asdict(replace(options, files="LEAVE") if is_alone else options)
+            conversion = Conversion(blend, made, **request, name=name, preview=preview and str(preview))
             yield conversion
             problems = conversion.result()
             if problems and not options.allow_missing:
@@ -90,6 +93,9 @@ def export_steps(
         written = made if made.exists() else blend
         if suffix == ".blend" and not has_end(written):
             raise SceneError(f'"{path.name}" cannot be written whole: check the free space.')
+        beside = made.parent / beside_folder(name)
+        if beside.exists():
+            shutil.copytree(beside, path.parent / beside.name, dirs_exist_ok=True)
         written.replace(path)
     return problems
 

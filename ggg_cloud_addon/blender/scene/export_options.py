@@ -9,13 +9,19 @@ AXES = (
     ("Y_UP", "Y Up", "As in most other programs"),
 )
 
+FILES = (
+    ("PACK", "Pack", "The .blend takes in the textures, libraries and other files that it needs"),
+    ("BESIDE", "Beside It", "They become components beside it, image sequences and caches too; libraries are taken in"),
+    ("LEAVE", "Leave", "They stay where they are; the .blend names them by their path on this computer"),
+)
+
 
 @dataclass(frozen=True)
 class ExportOptions:
     """What a format has no use for, it ignores."""
 
-    pack: bool = True
-    """A .blend takes in the files and libraries that it needs."""
+    files: str = "PACK"
+    """What becomes of the files that a .blend needs: one of :data:`FILES`."""
     allow_missing: bool = False
     """It goes out without the files that cannot be found or taken in."""
     compress: bool = True

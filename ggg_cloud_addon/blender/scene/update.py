@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.types import ID, Collection, Context, Object
+from bpy.types import ID, Collection, Context, Library, Object
 from mathutils import Matrix
 
 from . import SceneError
@@ -33,14 +33,14 @@ def update(collection: Any, loaded: Loaded, origin: Origin, context: Context) ->
     context.view_layer.update()
 
 
-def update_linked(collection: Any, path: Path, origin: Origin) -> None:
-    """Put the file at `path` in the place of the library that the collection links to.
+def update_linked(collection: Any, path: Path, scratch: Path, origin: Origin) -> Library:
+    """Put the file at `path` in the place of the library that the collection links to; return the library.
 
     Raises SceneError when Blender cannot read it, OSError when the disk refuses; the old one is then there again.
     """
-    library = next(each.library for each in (*collection.objects, *collection.children) if each.library)
+    library: Library = next(each.library for each in (*collection.objects, *collection.children) if each.library)
     place = Path(bpy.path.abspath(library.filepath))
-    kept = path.with_name("before.blend")
+    kept = scratch / "before.blend"
     shutil.copyfile(place, kept)
     _replace(path, place)
     try:
@@ -54,6 +54,7 @@ def update_linked(collection: Any, path: Path, origin: Origin) -> None:
         if obj.is_missing:  # it is not in the new version
             collection.objects.unlink(obj)
     remember(collection, origin, {})
+    return library
 
 
 def _replace(source: Path, target: Path) -> None:

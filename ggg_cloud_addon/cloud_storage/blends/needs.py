@@ -72,9 +72,7 @@ def _problem(need: Dependency, home: Path, *, is_synced: bool) -> str | None:
         if not need.path.stat().st_size:
             return f"{shown} is empty (0 bytes); save it again."
     if is_synced and not need.path.is_relative_to(home):
-        return (
-            f"{shown} lies outside of the synced folder, so it does not go with it; move it into the folder, or {PACK}."
-        )
+        return f"{shown} lies outside of the folder, so it does not go with it; move it into the folder, or {PACK}."
     return None
 
 

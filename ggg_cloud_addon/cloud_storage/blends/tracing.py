@@ -36,6 +36,8 @@ class Dependency:
     used_by: Path
     """The first .blend file that names it."""
     is_missing: bool
+    pattern: str = ""
+    """Of missing tiles or frames: a regular expression of their names."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,8 @@ def _named(blend: Path) -> Iterator[tuple[Dependency, bool]]:
             for block in asset_holding_blocks(file.blocks):
                 for usage in blocks2assets.iter_assets(block):
                     if usage.asset_path and not block.get(b"archive_parent_library", default=0):
-                        for path, is_missing in _files(usage, blend):
-                            yield Dependency(path, blend, is_missing), block.code == b"LI"
+                        for path, is_missing, pattern in _files(usage, blend):
+                            yield Dependency(path, blend, is_missing, pattern), block.code == b"LI"
     except Exception as error:
         log.info("%s cannot be traced", blend, exc_info=error)
         raise damaged(blend) from error
@@ -126,16 +128,16 @@ def _is_sound(catalogue: bytes, byte_order: str) -> bool:
     )
 
 
-def _files(usage: Any, blend: Path) -> Iterator[tuple[Path, bool]]:
-    """The files of one use, and whether they are missing."""
+def _files(usage: Any, blend: Path) -> Iterator[tuple[Path, bool, str]]:
+    """The files of one use, whether they are missing, and then the pattern of their names if they are many."""
     path = _absolute(os.fsdecode(bytes(usage.asset_path)), blend)
     marks = [mark for mark in PATTERNS if mark in path.name]
     if not usage.is_sequence and not marks:
-        yield path, not _is_there(path)
+        yield path, not _is_there(path), ""
         return
     if "*" in path.name or path.is_dir() or not (marks or path.suffix):  # a cache: nothing is baked, or these files
         folder, pattern = (path, "*") if "*" not in path.name else (path.parent, path.name)
-        yield from ((each, False) for each in sorted(folder.glob(pattern)) if each.is_file())
+        yield from ((each, False, "") for each in sorted(folder.glob(pattern)) if each.is_file())
         return
     pattern = re.escape(path.name)
     for mark in marks:
@@ -146,9 +148,9 @@ def _files(usage: Any, blend: Path) -> Iterator[tuple[Path, bool]]:
     parts = []
     with contextlib.suppress(OSError):
         parts = sorted(each for each in path.parent.iterdir() if re.fullmatch(pattern, each.name))
-    yield from ((each, False) for each in parts)
+    yield from ((each, False, "") for each in parts)
     if not parts:
-        yield path, True
+        yield path, True, pattern
 
 
 def _is_there(path: Path) -> bool:

@@ -1,6 +1,9 @@
 """The files that a .blend needs beside itself, and taking them in."""
 
 import contextlib
+import hashlib
+import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +28,8 @@ class OutsideFile:
     """Absolute."""
     can_be_packed: bool
     """Blender packs no movies, image sequences and simulation caches."""
+    can_move: bool = True
+    """Whether it may lie in another place for the file that is pushed."""
 
 
 def outside_files() -> Iterator[OutsideFile]:
@@ -39,21 +44,26 @@ def outside_files() -> Iterator[OutsideFile]:
         modifiers: Any = obj.modifiers  # the stubs know what all modifiers have
         for modifier in modifiers:
             if modifier.type == "MESH_CACHE" and modifier.filepath:
-                yield OutsideFile(_absolute(modifier.filepath, obj), False)
+                yield OutsideFile(_absolute(modifier.filepath, obj), False, False)
             elif modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN":
-                yield OutsideFile(_absolute(modifier.domain_settings.cache_directory, obj), False)
+                yield OutsideFile(_absolute(modifier.domain_settings.cache_directory, obj), False, False)
 
 
-def problems(files: Iterable[OutsideFile], *, on_windows: bool = sys.platform == "win32") -> list[str]:
-    """What is wrong with them, in words after the file's name; each file once, in the order of the names."""
-    found = {file: problem for file in files if (problem := _problem(file, on_windows))}
+def problems(
+    files: Iterable[OutsideFile], *, packed: bool = True, on_windows: bool = sys.platform == "win32"
+) -> list[str]:
+    """What is wrong with them, in words after the file's name; each file once, in the order of the names.
+
+    `packed`: they are to be packed, not to lie beside.
+    """
+    found = {file: problem for file in files if (problem := _problem(file, packed, on_windows))}
     return [
         f'"{PureWindowsPath(file.path).name or file.path}" {problem}'
         for file, problem in sorted(found.items(), key=lambda each: each[0].path)
     ]
 
 
-def _problem(file: OutsideFile, on_windows: bool) -> str | None:
+def _problem(file: OutsideFile, packed: bool, on_windows: bool) -> str | None:
     path = PureWindowsPath(file.path)
     if on_windows and len(file.path) > MAX_WINDOWS_PATH:
         return f"has a path of {len(file.path)} characters, more than Windows allows"
@@ -65,7 +75,9 @@ def _problem(file: OutsideFile, on_windows: bool) -> str | None:
         return "is missing"
     if not size:
         return "is empty (0 bytes)"
-    return None if file.can_be_packed else "is a movie, a sequence or a cache, which Blender cannot pack"
+    if packed and not file.can_be_packed:
+        return "is a movie, a sequence or a cache, which Blender cannot pack"
+    return None if packed or file.can_move else "is a cache that a modifier names, which cannot go along"
 
 
 def make_local() -> None:
@@ -94,6 +106,45 @@ def pack() -> None:
     for image in bpy.data.images:
         for each in image.packed_files:
             each.filepath = _bare(each.filepath)
+
+
+def beside_folder(name: str) -> str:
+    """The folder of the files beside a component of this name, in the component's own."""
+    return f"{name}.files"
+
+
+def put_beside(folder: Path, name: str) -> None:
+    """Copy what the open file needs to a folder in `folder`, and name it from there.
+
+    Each file lies in a folder that is called by its content, so that a version never gets the files of another.
+    """
+    for kind in WITH_FILE:
+        for datablock in getattr(bpy.data, kind):
+            if kind == "libraries" or _is_inside(datablock):
+                continue
+            files = [Path(path) for path in _all_paths(datablock) if Path(path).is_file()]
+            if not files:
+                continue
+            digest = hashlib.sha256()
+            for file in files:
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+            place = Path(beside_folder(name), digest.hexdigest()[:12])
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            for file in files:
+                shutil.copyfile(file, folder / place / file.name)
+            _set_path(datablock, f"//{place.as_posix()}/{PureWindowsPath(datablock.filepath).name}")
+
+
+def _all_paths(datablock: Any) -> list[str]:
+    """Its files: with all frames if it is a sequence."""
+    paths = _paths(datablock)
+    is_sequence = _source(datablock) == "SEQUENCE" or getattr(datablock, "is_sequence", False)
+    if not is_sequence:
+        return paths
+    path = Path(paths[0])
+    head = path.stem.rstrip("0123456789")
+    frame = re.compile(re.escape(head) + r"\d+" + re.escape(path.suffix))
+    return sorted(str(each) for each in path.parent.iterdir() if frame.fullmatch(each.name))
 
 
 _MOVING = ("SEQUENCE", "MOVIE")

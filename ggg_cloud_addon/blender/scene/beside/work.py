@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from .formats import ConvertError, export, import_file, write_blend
-from .needs import make_local, outside_files, pack, problems
+from .needs import make_local, outside_files, pack, problems, put_beside
 from .preview import render
 
 KEEPS_NO_TEXTURES = (".stl",)
@@ -42,15 +42,18 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
     """
     bpy.ops.wm.open_mainfile(filepath=str(source), load_ui=False, use_scripts=request["use_scripts"])
     found: list[str] = []
-    is_packed = request["pack"] or target.suffix != ".blend"
-    if is_packed and target.suffix not in KEEPS_NO_TEXTURES:
-        found = problems(outside_files())
+    is_blend, files = target.suffix == ".blend", request["files"]
+    if (files != "LEAVE" or not is_blend) and target.suffix not in KEEPS_NO_TEXTURES:
+        found = problems(outside_files(), packed=not is_blend or files == "PACK")
         if found and not request["allow_missing"]:
             return found
-    if target.suffix == ".blend":
-        if request["pack"]:
+    if is_blend:
+        if files != "LEAVE":
             make_local()
-            pack()
+            if files == "PACK":
+                pack()
+            else:
+                put_beside(target.parent, request["name"])
             write_blend(target, compress=request["compress"])
     else:
         export(target, request)

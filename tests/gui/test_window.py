@@ -99,6 +99,7 @@ def test_the_walk(open_window: Any, moto: Server, proxy: FaultProxy, bucket_name
     window.click('bpy.ops.ggg_cloud.pull(component_id="Cube.blend"')
     wait_for_message(window, 'Pulled "Cube.blend"')
     assert window.evaluate("'Cube' in bpy.context.window_manager.windows[0].scene.objects")
+    window.wait("[each.component_id for each in view.in_file] == ['Cube.blend']")
     window.picture("pulled")
 
     # A folder is synced: shown first, cancelled in the middle, and then to its end.

@@ -303,6 +303,14 @@ def lost_library(folder):
     (folder / "bolt.blend").unlink()
 
 
+def painted(folder):
+    """It also has one that is painted and not part of what is pushed."""
+    body("Body", image(folder / "paint.png", (1, 0, 0), "paint"))
+    for each in (bpy.data.images["paint"], bpy.data.images.new("other", 2, 2)):
+        each.pixels[0] = 0.5
+        each.update()
+
+
 def lost_tile(folder):
     body("Body", tiles(folder / "t.<UDIM>.png", "t"))
     (folder / "t.1011.png").unlink()
@@ -322,6 +330,7 @@ def sequence(folder):
         (empty_file, '"empty.png" is empty (0 bytes)'),
         (other_drive, '"a.png" lies on Q:, which is not there'),
         (lost_library, '"bolt.blend" is missing'),
+        (painted, '"paint" was painted and not saved'),
         (lost_tile, '"t.1011.png" is missing'),
         (sequence, '"walk.0001.png" is a movie, a sequence or a cache, which Blender cannot pack'),
     ],

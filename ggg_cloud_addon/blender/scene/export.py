@@ -80,12 +80,15 @@ def export_steps(
         blend, made = Path(folder, f"{path.stem}.blend"), Path(folder, "made", path.stem + suffix)
         whole = isinstance(objects, Collection | Scene) and suffix == ".blend"
         _write_blend(blend, objects if whole else chosen, name, compress=options.compress)
-        is_alone = options.files == "LEAVE" or not any(outside_files())
+        # What was painted is in memory only: no .blend that is written now has it.
+        unsaved = [image.name for image in bpy.data.images if image.is_dirty and not image.library]
+        is_alone = options.files == "LEAVE" or not (unsaved or any(outside_files()))
         problems: list[str] = []
         if suffix != ".blend" or not is_alone or preview:
             made.parent.mkdir()
-            request = asdict(replace(options, files="LEAVE") if is_alone else options)
-            conversion = Conversion(blend, made, **request, name=name, preview=preview and str(preview))
+            request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
+            request |= {"name": name, "unsaved": unsaved, "preview": preview and str(preview)}
+            conversion = Conversion(blend, made, **request)
             yield conversion
             problems = conversion.result()
             if problems and not options.allow_missing:

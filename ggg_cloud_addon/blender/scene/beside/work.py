@@ -45,6 +45,7 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
     is_blend, files = target.suffix == ".blend", request["files"]
     if (files != "LEAVE" or not is_blend) and target.suffix not in KEEPS_NO_TEXTURES:
         found = problems(outside_files(), packed=not is_blend or files == "PACK")
+        found += [f'"{name}" was painted and not saved' for name in request["unsaved"] if name in bpy.data.images]
         if found and not request["allow_missing"]:
             return found
     if is_blend:

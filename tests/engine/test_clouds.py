@@ -65,7 +65,7 @@ def test_the_promised_snippet_runs_on_a_cloud(
     credentials.write_text(json.dumps(keys))
     for name in ("path/to/component.blend", "agent_outputs/arm.blend", "agent_outputs/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"BLENDER")
+        (tmp_path / name).write_bytes(b"a model")
     settings = {"provider": provider, "endpoint_url": endpoint, "credentials_file": credentials}
     CloudStorageManager(CloudStorageConfig(bucket_name="model-components", **settings)).bucket.create()
 
@@ -73,7 +73,7 @@ def test_the_promised_snippet_runs_on_a_cloud(
 
     assert (child.returncode, child.stderr) == (0, "")
     assert child.stdout.splitlines() == ["Sync: 1 uploaded.", "['component_id'] ['arm.blend']"]
-    assert (tmp_path / "download" / "path.blend").read_bytes() == b"BLENDER"
+    assert (tmp_path / "download" / "path.blend").read_bytes() == b"a model"
 
 
 @pytest.mark.parametrize("provider", CLOUDS)

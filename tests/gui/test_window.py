@@ -101,6 +101,7 @@ def test_the_walk(open_window: Any, moto: Server, proxy: FaultProxy, bucket_name
     assert window.evaluate("'Cube' in bpy.context.window_manager.windows[0].scene.objects")
     window.wait("[each.component_id for each in view.in_file] == ['Cube.blend']")
     window.picture("pulled")
+    window.execute("view.details = None")  # so that what is below them is in view
 
     # A folder is synced: shown first, cancelled in the middle, and then to its end.
     folder = tmp_path / "models"

@@ -8,6 +8,7 @@ from bpy.props import StringProperty
 from bpy.types import Context, UILayout
 
 from .connections import storage_config
+from .in_file import look_at_file
 from .job import Step, Steps, WorkerOperator, worker
 from .operators import show_component
 from .panel import SidebarPanel
@@ -51,6 +52,7 @@ class GGG_CLOUD_OT_restore(WorkerOperator):
         info = job.wait()
         if view.storage == storage:
             show_component(context, info)
+            look_at_file(context)
             yield from _ask_for_details(config, self.component_id)
         return f'Restored "{self.component_id}"'
 

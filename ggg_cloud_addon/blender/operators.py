@@ -114,6 +114,8 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
             view.refused = Refused(component_id, text, "Push Over It", again | {"replace": True}, is_newer=True)
             raise JobError(push.refusal, error.kind) from error
         push.remember(context, info)
+        if self._in_window and picture:
+            yield from fetch_previews(storage_config(context), component_id)
         told = _told(info)
         return f"{told}, without {counted(len(missing), 'file')}: {'; '.join(missing)}" if missing else told
 
@@ -162,7 +164,9 @@ class GGG_CLOUD_OT_push(WorkerOperator):
     def steps(self, context: Context) -> Steps:
         """Upload the file."""
         path = Path(bpy.path.abspath(self.filepath))
-        return _told((yield from _upload(context, path, self.component_id or path.name)))
+        info = yield from _upload(context, path, self.component_id or path.name)
+        look_at_file(context)
+        return _told(info)
 
 
 class GGG_CLOUD_OT_pull(WorkerOperator):
@@ -362,7 +366,7 @@ def linked_folder() -> Path:
 
 
 def download(
-    context: Context, component_id: str, version_id: str, target: Path, *, beside: bool = False, overwrite: bool = False
+    context: Context, component_id: str, version_id: str, target: Path, *, beside: bool = False
 ) -> Generator[Step, None, dict[str, Any]]:
     """Download a component, with what it needs and has beside it if that is asked; what the worker tells of it."""
     job = worker().submit(
@@ -370,7 +374,7 @@ def download(
         storage_config(context),
         component_id=component_id,
         path=str(target),
-        overwrite=overwrite,
+        overwrite=False,
         version_id=version_id or None,
         blender=bpy.app.version[:2],
         beside=beside,
@@ -421,8 +425,6 @@ def _upload(
     info: dict[str, Any] = job.wait()
     if view.storage == storage:
         show_component(context, info)
-        if preview:
-            yield from fetch_previews(storage_config(context), component_id)
     return info
 
 
@@ -444,7 +446,6 @@ def show_component(context: Context, info: dict[str, Any]) -> None:
     # How it now stands to the synced folder, the next listing tells.
     view.put(Row(info["component_id"], info["size"], info["modified"], etag=info["etag"]))
     fill_list(state_of(context), chosen=info["component_id"])
-    look_at_file(context)
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs

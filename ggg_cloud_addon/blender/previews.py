@@ -33,7 +33,7 @@ def fetch_previews(config: dict[str, Any], only: str = "") -> Generator[Step, No
     """
     storage = view.storage
     rows = [row for row in view.rows if row.component_id == only] if only else view.rows[:SHOWN_ROWS]
-    items = [[row.component_id, row.token] for row in rows if row.status not in ONLY_HERE]
+    items = [[row.component_id, row.etag] for row in rows if row.status not in ONLY_HERE]
     job = worker().submit("about", config, items=items, folder=str(preview_folder()))
     yield job
     with contextlib.suppress(JobError):  # a list without pictures is better than none; the log says why

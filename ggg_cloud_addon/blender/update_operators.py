@@ -1,7 +1,6 @@
 """Bringing what was pulled up to date: ``bpy.ops.ggg_cloud.update``."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -11,7 +10,7 @@ from bpy.types import Context, Event, Operator
 from .connections import storage_name
 from .in_file import look_at_file, origin
 from .job import Returned, Steps, WorkerOperator, show
-from .operators import download, fetch, show_component
+from .operators import fetch, show_component
 from .scene import SceneError
 from .scene.load import read_steps
 from .scene.provenance import is_linked, lost_by_update, pulled
@@ -70,13 +69,7 @@ class GGG_CLOUD_OT_update(WorkerOperator):
             for key in dict.fromkeys(each.ggg_cloud.key for each in here):
                 if collection := _find(key):
                     if is_linked(collection):
-                        library = update_linked(collection, path, self.scratch(), origin(storage, info))
-                        if info["lacking"]:
-                            place = Path(bpy.path.abspath(library.filepath))
-                            yield from download(
-                                context, self.component_id, self.version_id, place, beside=True, overwrite=True
-                            )
-                            library.reload()
+                        update_linked(collection, path, self.scratch(), origin(storage, info))
                         continue
                     loaded = yield from read_steps(path, path.stem)
                     if again := _find(key):  # it may have been deleted while a file was converted

@@ -40,11 +40,6 @@ class Row(NamedTuple):
     etag: str = ""
     """Of what the storage has; another one is another version."""
 
-    @property
-    def token(self) -> str:
-        """Another one with each content."""
-        return f"{self.size} {self.modified}"
-
 
 @dataclass(frozen=True)
 class Version:

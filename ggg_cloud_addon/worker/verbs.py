@@ -94,11 +94,11 @@ def _download(
     blender: tuple[int, int] | None = None,
     beside: bool = False,
 ) -> Plain:
-    """Download to a file; the answer's ``lacking`` counts what it needs and is not there.
+    """Download to a file; the answer's ``lacking`` counts what it needs and does not have beside it.
 
     Args:
         blender: nothing is fetched that this series of Blender cannot open.
-        beside: what it needs and the storage has beside it comes too.
+        beside: what it needs and the storage has beside it comes too, so nothing is counted.
     """
     if blender is not None:
         saved_by = version_of(manager.get_info(component_id, version_id=version_id).metadata)
@@ -110,7 +110,7 @@ def _download(
     info = manager.download_component(component_id, path, version_id=version_id, overwrite=overwrite, progress=tell)
     if beside:
         pull_beside(manager, component_id, Path(path), tell.stop_if_cancelled)
-    return _plain(info) | {"lacking": lacking(Path(path))}
+    return _plain(info) | {"lacking": 0 if beside else lacking(Path(path))}
 
 
 def _delete(manager: CloudStorageManager, tell: Teller, component_ids: list[str]) -> Plain:

@@ -143,6 +143,13 @@ def missing() -> list[str]:
     return found
 
 
+def paths() -> list[str]:
+    """Where the files were that are packed now, or are still outside, as the open .blend has it."""
+    named = [*bpy.data.images, *bpy.data.sounds, *bpy.data.fonts, *bpy.data.volumes, *bpy.data.libraries]
+    named += [packed for image in bpy.data.images for packed in image.packed_files]
+    return [each.filepath for each in named]
+
+
 def inventory() -> dict[str, Any]:
     bpy.context.view_layer.update()
     data = bpy.data
@@ -174,4 +181,4 @@ def inventory() -> dict[str, Any]:
 def say() -> None:
     """Print it as the last line."""
     sys.stdout.flush()
-    print("\n" + json.dumps({"inventory": inventory(), "missing": missing()}))
+    print("\n" + json.dumps({"inventory": inventory(), "missing": missing(), "paths": paths()}))

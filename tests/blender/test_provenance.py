@@ -216,15 +216,6 @@ def test_the_sidebar_knows_what_is_newer_and_what_is_gone(studio):
     assert studio.view.in_file[0].storage == "gone"
 
 
-def test_a_push_is_neither_an_undo_step_nor_a_change(studio):
-    push_arm()
-    studio.save("ada")
-    studio.open("ada")
-    dirty = bpy.data.is_dirty
-    push("arm")
-    assert bpy.data.is_dirty == dirty
-
-
 def test_other_programs_get_none_of_the_notes(studio):
     push_arm()
     for name in ("arm.gltf", "arm.fbx"):

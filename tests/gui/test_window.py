@@ -86,6 +86,7 @@ def test_the_walk(open_window: Any, moto: Server, proxy: FaultProxy, bucket_name
     # The selection is pushed, seen in the list, deleted in the scene, and pulled back.
     window.click("bpy.ops.ggg_cloud.export_upload")
     wait_for_message(window, 'Pushed "Cube.blend"')
+    assert not window.evaluate("bpy.data.is_dirty"), "a push changed the open file"
     assert keys_in(moto, bucket_name) == [".ggg_previews/Cube.blend.png", "Cube.blend"]
     window.click("bpy.ops.ggg_cloud.refresh")
     wait_for_message(window, "Listed 1 component")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.types import ID, Collection, Context, Library, Object
+from bpy.types import ID, Collection, Context, Object
 from mathutils import Matrix
 
 from . import SceneError
@@ -33,12 +33,12 @@ def update(collection: Any, loaded: Loaded, origin: Origin, context: Context) ->
     context.view_layer.update()
 
 
-def update_linked(collection: Any, path: Path, scratch: Path, origin: Origin) -> Library:
-    """Put the file at `path` in the place of the library that the collection links to; return the library.
+def update_linked(collection: Any, path: Path, scratch: Path, origin: Origin) -> None:
+    """Put the file at `path` in the place of the library that the collection links to.
 
     Raises SceneError when Blender cannot read it, OSError when the disk refuses; the old one is then there again.
     """
-    library: Library = next(each.library for each in (*collection.objects, *collection.children) if each.library)
+    library = next(each.library for each in (*collection.objects, *collection.children) if each.library)
     place = Path(bpy.path.abspath(library.filepath))
     kept = scratch / "before.blend"
     shutil.copyfile(place, kept)
@@ -54,7 +54,6 @@ def update_linked(collection: Any, path: Path, scratch: Path, origin: Origin) ->
         if obj.is_missing:  # it is not in the new version
             collection.objects.unlink(obj)
     remember(collection, origin, {})
-    return library
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ MAX_WINDOWS_PATH = 259
 WITH_FILE = ("images", "sounds", "fonts", "volumes", "movieclips", "cache_files", "libraries")
 """Of ``bpy.data``: whose datablocks name a file each."""
 BUILT_IN_FONT = "<builtin>"
+_MOVING = ("SEQUENCE", "MOVIE")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def make_local() -> None:
         for datablock in getattr(bpy.data, kind):
             if datablock.library:  # a path that begins with // is meant from the library's folder
                 _set_path(datablock, bpy.path.abspath(datablock.filepath, library=datablock.library))
-    for datablock in _every():
+    data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
+    for datablock in [*data.user_map()]:
         if datablock.library or datablock.override_library:
             datablock.make_local(clear_liboverride=True, clear_asset_data=False)
 
@@ -147,14 +149,6 @@ def _all_paths(datablock: Any) -> list[str]:
     return sorted(str(each) for each in path.parent.iterdir() if frame.fullmatch(each.name))
 
 
-_MOVING = ("SEQUENCE", "MOVIE")
-
-
-def _every() -> list[ID]:
-    data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
-    return [*data.user_map()]
-
-
 def _source(datablock: Any) -> str:
     return getattr(datablock, "source", "")
 
@@ -164,7 +158,7 @@ def _is_packed(datablock: Any) -> bool:
 
 
 def _is_inside(datablock: Any) -> bool:
-    """Whether no file of its own is needed: it is packed, generated, built in, or used by nobody."""
+    """Whether no file of its own is needed: it is packed, generated or built in."""
     if not datablock.filepath or datablock.filepath == BUILT_IN_FONT or _is_packed(datablock):
         return True
     return _source(datablock) in ("GENERATED", "VIEWER")

@@ -265,11 +265,11 @@ CONTENDERS: dict[str, Tool] = {
 }
 
 
-def contenders(kind: str, provider: str) -> dict[str, Tool]:
+def contenders(kind: str, provider: str) -> list[str]:
     """Those that can do this."""
     left_out: set[str] = set()
     if provider == "azure":
         left_out |= {"s5cmd", "boto3"}
     if kind != "unchanged":
         left_out.add("rclone, server times")
-    return {name: run for name, run in CONTENDERS.items() if name not in left_out}
+    return [name for name in CONTENDERS if name not in left_out]

@@ -13,14 +13,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from contenders import OURS, Figures, Job, Tool, contenders, write_state
+from contenders import CONTENDERS, OURS, Figures, Job, contenders, write_state
 from same_files import names as paths
 from slow_line import Measured, measure_line
 from stores import SOURCE, Store, check_same, open_store, relative_files
@@ -98,17 +97,17 @@ class Rounds:
             write_state(self._job(home / "files", SOURCE))
             (home / "files" / STATE_FOLDER).rename(self._state)
 
-    def run(self, rounds: int) -> Iterator[tuple[str, Figures]]:
+    def run(self, tools: Sequence[str], rounds: int) -> Iterator[tuple[str, Figures]]:
         """Let each tool do the work in each round; who begins changes from round to round."""
-        tools = list(contenders(self._work.kind, self._work.provider).items())
         for number in range(rounds):
-            for name, tool in (*tools[number % len(tools) :], *tools[: number % len(tools)]):
+            begin = number % len(tools)
+            for name in (*tools[begin:], *tools[:begin]):
                 if name == "boto3" and len(self._work.sizes) >= MANY and number:
                     continue
                 self._runs += 1
-                yield name, self._run(name, tool)
+                yield name, self._run(name)
 
-    def _run(self, name: str, tool: Tool) -> Figures:
+    def _run(self, name: str) -> Figures:
         files, store, kind = self._home / "files", self._store, self._work.kind
         folder, bucket = files, SOURCE
         if kind in ("up", "sync-up"):
@@ -120,7 +119,7 @@ class Rounds:
         if name in OURS and self._state.exists():
             shutil.copytree(self._state, folder / STATE_FOLDER)
         before = self._stamps()
-        figures = tool(self._job(folder, bucket))
+        figures = CONTENDERS[name](self._job(folder, bucket))
         if kind == "unchanged" and self._stamps() != before:
             raise SystemExit(f"{name} wrote files although nothing had changed.")
         if folder is not files:
@@ -184,7 +183,7 @@ class Row:
     cpu_s: float
     peak_mb: float
     of_s5cmd: float | None
-    of_rclone: float
+    of_rclone: float | None
     of_line: float | None
     """The share of the slow line's rate."""
     runs: list[Figures] = field(repr=False)
@@ -195,31 +194,34 @@ def as_rows(name: str, runs: dict[str, list[Figures]], line: Measured | None) ->
     walls = {tool: median(each.wall for each in figures) for tool, figures in runs.items()}
     work = WORKS[name]
     rate = (line.down if work.kind == "down" else line.up) if line and work.slow else None
-    for tool in contenders(work.kind, work.provider):
-        wall, cpu, peak = (median(values) for values in zip(*runs[tool], strict=True))
+    for tool, figures in runs.items():
+        wall, cpu, peak = (median(values) for values in zip(*figures, strict=True))
         yield Row(
             name,
             tool,
-            len(runs[tool]),
+            len(figures),
             wall,
             cpu,
             peak,
             of_s5cmd=wall / walls["s5cmd"] if "s5cmd" in walls else None,
-            of_rclone=wall / walls["rclone"],
+            of_rclone=wall / walls["rclone"] if "rclone" in walls else None,
             of_line=sum(work.sizes) / wall / rate if rate else None,
-            runs=runs[tool],
+            runs=figures,
         )
 
 
-def measure(name: str, rounds: int, folder: Path, line: Measured | None) -> Iterator[Row]:
-    """Let all tools do a work."""
+def measure(name: str, asked: argparse.Namespace, line: Measured | None) -> Iterator[Row]:
+    """Let the tools do a work."""
     work = WORKS[name]
-    with tempfile.TemporaryDirectory(dir=folder, prefix="side_by_side-") as there:
+    tools = [tool for tool in contenders(work.kind, work.provider) if tool in asked.tools]
+    if not tools:
+        return
+    with tempfile.TemporaryDirectory(dir=asked.folder, prefix="side_by_side-") as there:
         home = Path(there)
         fill(work, home)
-        runs = defaultdict(list)
+        runs: dict[str, list[Figures]] = {tool: [] for tool in tools}
         with open_store(work.provider, home / "served", slow=work.slow) as store:
-            for tool, figures in Rounds(work, home, store).run(rounds):
+            for tool, figures in Rounds(work, home, store).run(tools, asked.rounds):
                 runs[tool].append(figures)
                 print(f"{name}, {tool}: {figures.wall:.2f} s", file=sys.stderr)
     yield from as_rows(name, runs, line)
@@ -234,13 +236,21 @@ def default_folder() -> Path:
 def main() -> None:
     """Measure, print a table, and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS), metavar="WORK", help=", ".join(WORKS))
+    for name, known in (("work", WORKS), ("tool", CONTENDERS)):
+        parser.add_argument(
+            f"--{name}s", nargs="+", choices=known, default=list(known), metavar=name.upper(), help=", ".join(known)
+        )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=default_folder(), help="where all files lie; else in memory")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     asked = parser.parse_args()
     line = measure_line() if any(WORKS[name].slow for name in asked.works) else None
-    rows = [row for name in asked.works for row in measure(name, asked.rounds, asked.folder, line)]
+    about = {"folder": str(asked.folder), "cores": os.cpu_count(), "line": line and line._asdict()}
+    rows: list[Row] = []
+    for name in asked.works:
+        rows += measure(name, asked, line)
+        if asked.json:  # what has been measured so far: the whole takes an hour
+            asked.json.write_text(json.dumps(about | {"rows": [vars(row) for row in rows]}, indent=2))
     headers = ("Work", "Tool", "Rounds", "Wall, s", "CPU, s", "Peak, MB", "of s5cmd", "of rclone", "of the line")
     shown = [tuple(vars(row).values())[: len(headers)] for row in rows]
     formats = ("", "", "", ".2f", ".2f", ".0f", ".2f", ".2f", ".2f")
@@ -251,9 +261,6 @@ def main() -> None:
             f"The slow line: a round trip of {line.round_trip * 1000:.1f} ms, {line.up / MB:.2f} MB/s up and "
             f"{line.down / MB:.2f} MB/s down."
         )
-    if asked.json:
-        about = {"folder": str(asked.folder), "cores": os.cpu_count(), "line": line and line._asdict()}
-        asked.json.write_text(json.dumps(about | {"rows": [vars(row) for row in rows]}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,152 @@
+"""How much of a large .blend is sent again after an edit: ``python benchmarks/edits.py``.
+
+Makes real .blend files of 180 to 340 MB with bpy, edits them in the same session and after opening them again, and
+prints for each edit the share of the file that a replacement of the stored object sends: what the plan says, with no
+store. ``--bpy`` names other Pythons that have a bpy, to measure other Blenders beside the one here.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tabulate import tabulate
+
+from ggg_cloud_addon.cloud_storage.changes import Limits, plan, sent_bytes
+from ggg_cloud_addon.cloud_storage.chunks import Chunks, length_of, take
+
+SCENES = {"many": "60 meshes", "few": "3 meshes and 5 pictures"}
+EDITS = ("none", "object_moved", "vertex_moved", "sculpted", "renamed", "new_material", "added_first", "deleted")
+STORES = {
+    "S3": Limits(least=5 << 20, most_sent=16 << 20, most_copied=512 << 20, max_pieces=10_000),
+    "Azure": Limits(most_sent=8 << 20, most_copied=100 << 20, max_pieces=50_000),
+}
+ROOT = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit of one file, both versions on the disk until the next one is asked for."""
+
+    blender: str
+    scene: str
+    is_compressed: bool
+    name: str
+    session: str
+    """``"same"``, or ``"new"`` after the file was opened again."""
+    before: Path
+    after: Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """What an edit costs."""
+
+    blender: str
+    scene: str
+    is_compressed: bool
+    edit: str
+    session: str
+    size: int
+    new: float
+    """Share of the file in chunks that the former version does not have: no plan can send less."""
+    sent: dict[str, float]
+    """Share of the file that is sent, by store."""
+    pieces: dict[str, int]
+    """Requests, by store."""
+
+
+def edits(python: str, scene: str, is_compressed: bool, folder: Path) -> Iterator[Edit]:
+    """Make a scene, and yield its edits as they are made."""
+    version = _run(python, "-c", "import bpy; print('bpy', bpy.app.version_string)").split("bpy ")[-1].strip()
+    script, made = ROOT / "edit_blends.py", folder / "made.blend"
+    _run(python, script, "make", scene, is_compressed, folder)
+    before = made
+    for index, name in enumerate(EDITS):
+        after = folder / f"{index}.blend"
+        yield Edit(version, scene, is_compressed, name, "same", before, after)
+        if before != made:
+            before.unlink()
+        before = after
+    for name in EDITS:
+        _run(python, script, "edit", name, is_compressed, made, folder / "new.blend")
+        yield Edit(version, scene, is_compressed, name, "new", made, folder / "new.blend")
+
+
+def planned(edit: Edit) -> Row:
+    """Measure by the plan alone. (A measurement with a real store has the same files to send.)"""
+    old, new = chunks_of(edit.before), chunks_of(edit.after)
+    known = set(old)
+    plans = {store: plan(old, new, limits) for store, limits in STORES.items()}
+    return Row(
+        blender=edit.blender,
+        scene=edit.scene,
+        is_compressed=edit.is_compressed,
+        edit=edit.name,
+        session=edit.session,
+        size=new.size,
+        new=sum(length_of(chunk) for chunk in new if chunk not in known) / new.size,
+        sent={store: sent_bytes(pieces) / new.size for store, pieces in plans.items()},
+        pieces={store: len(pieces) for store, pieces in plans.items()},
+    )
+
+
+def chunks_of(path: Path) -> Chunks:
+    """Cut a file."""
+    with path.open("rb") as reader:
+        return take(reader, path.stat().st_size)[0]
+
+
+def table(rows: list[Row]) -> str:
+    """A line for each edit of a scene, with both sessions beside each other; shares in percent."""
+    lines = []
+    for row in rows:
+        if row.session == "same":
+            (again,) = (each for each in rows if each.session == "new" and _what(each) == _what(row))
+            form = "zstd" if row.is_compressed else "plain"
+            line = [row.blender, SCENES[row.scene], form, round(row.size / 1e6), row.edit.replace("_", " ")]
+            lines.append(line + [_percent(share) for each in (row, again) for share in (each.new, *each.sent.values())])
+    headers = ["Blender", "Scene", "Form", "MB", "Edit"]
+    headers += [f"{which}: {what}" for which in ("same", "reopened") for what in ("new", *STORES)]
+    return tabulate(lines, headers, tablefmt="github", disable_numparse=True)
+
+
+def _what(row: Row) -> tuple[object, ...]:
+    return row.blender, row.scene, row.is_compressed, row.edit
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.0f}"
+
+
+def _run(*command: object) -> str:
+    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bpy", nargs="+", default=[sys.executable], metavar="PYTHON", help="with bpy (default: this)")
+    parser.add_argument("--scenes", nargs="+", choices=SCENES, default=list(SCENES))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    options = parser.parse_args()
+    rows = []
+    for python in options.bpy:
+        for scene in options.scenes:
+            for is_compressed in (False, True):
+                with tempfile.TemporaryDirectory() as folder:
+                    rows += [planned(edit) for edit in edits(python, scene, is_compressed, Path(folder))]
+    print(table(rows))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ def grid(name, vertices):
 
 
 def positions(mesh):
+    """The vertices' places, three numbers each."""
     places = numpy.empty(len(mesh.vertices) * 3, numpy.float32)
     mesh.vertices.foreach_get("co", places)
     return places.reshape(-1, 3)
@@ -48,7 +49,7 @@ def many():
 def few():
     """Three large meshes and five packed pictures, as a scanned or sculpted thing has them."""
     for name in ("Body", "Cloth", "Ground"):
-        grid(name, NOISE.integers(500_000, 600_000))
+        grid(name, NOISE.integers(550_000, 650_000))
     for name in ("Body colour", "Body normal", "Cloth colour", "Cloth normal", "Ground colour"):
         packed_picture(name)
 
@@ -64,10 +65,12 @@ def none():
 
 
 def object_moved():
+    """By a unit."""
     some().location.x += 1
 
 
 def vertex_moved():
+    """One of them."""
     some().data.vertices[len(some().data.vertices) // 2].co.z += 0.1
 
 
@@ -81,10 +84,12 @@ def sculpted():
 
 
 def renamed():
+    """The object, not its mesh."""
     some().name = "Renamed"
 
 
 def new_material():
+    """One more slot of the object."""
     made = bpy.data.materials.new("Made")
     if not made.use_nodes:  # always so from 5.0 on
         made.use_nodes = True
@@ -107,11 +112,13 @@ EDITS = (none, object_moved, vertex_moved, sculpted, renamed, new_material, adde
 
 
 def save(path, compressed):
+    """Without a backup of what was there."""
     bpy.context.preferences.filepaths.save_version = 0
     bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=compressed, copy=False)
 
 
 def main(what, name, compressed, *paths):
+    """Do as the command line says."""
     (do,) = (each for each in SCENES + EDITS if each.__name__ == name)
     is_compressed = compressed == "True"
     if what == "make":

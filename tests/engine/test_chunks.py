@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ggg_cloud_addon.cloud_storage import chunks
 from ggg_cloud_addon.cloud_storage.changes import Limits, Piece, plan, sent_bytes
 from ggg_cloud_addon.cloud_storage.chunk_memory import ChunkMemory, Remembered
-from ggg_cloud_addon.cloud_storage.chunks import LONGEST, SHORTEST, Chunks, length_of, take
+from ggg_cloud_addon.cloud_storage.chunks import LONGEST, SHORTEST, Chunks, joined, length_of, take
 from ggg_cloud_addon.cloud_storage.errors import SourceChangedError
 
 NOISE = random.Random(7).randbytes(12 << 20)
@@ -65,6 +65,17 @@ def test_a_run_of_nothing_is_cut_too() -> None:
     assert sent_bytes(plan(nothing, cut(bytes(2 << 20)), OPEN)) == 0
 
 
+@pytest.mark.parametrize("count", [1, 4, 16])
+def test_chunks_are_joined_where_the_content_says_so(count: int) -> None:
+    old, new = (joined(cut(content), count) for content in (NOISE, NOISE[:5_000_000] + b"!" + NOISE[5_000_000:]))
+
+    assert len(cut(NOISE)) / count / 2 < len(old) <= len(cut(NOISE)) / count * 2
+    assert sum(map(length_of, new)) == new.size == len(NOISE) + 1
+    assert len(set(new) - set(old)) <= 3
+    many = joined(cut(bytes(40 << 20)), count)
+    assert max(map(length_of, many)) <= 4 * count * LONGEST
+
+
 class Trickle(io.BytesIO):
     """Gives less than is asked for, as a pipe may."""
 
@@ -99,11 +110,11 @@ def test_what_the_callback_raises_ends_the_work() -> None:
 def test_a_large_file_is_never_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "large.blend"
     with path.open("wb") as writer:
-        writer.truncate(1 << 30)
+        writer.truncate(512 << 20)
     code = (
         "import resource, sys; from pathlib import Path; from ggg_cloud_addon.cloud_storage.chunks import take;"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        "take(Path(sys.argv[1]).open('rb'), 1 << 30);"
+        "take(Path(sys.argv[1]).open('rb'), 512 << 20);"
         "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
     )
     run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
@@ -176,7 +187,7 @@ different_letters = st.lists(st.sampled_from("abcdefghijklmnopqrstuvwxyz"), uniq
 @st.composite
 def edited(draw: Callable[[st.SearchStrategy[str]], str]) -> tuple[str, str]:
     """A content of different chunks, and what edits in some places made of it."""
-    old = "".join(chr(0x100 + index) for index in range(60))
+    old = "".join(chr(0x100 + index) for index in range(40))
     new = old
     for _ in range(draw(st.integers(0, 6))):
         place = draw(st.integers(0, len(new)))
@@ -210,7 +221,7 @@ def test_a_plan_makes_the_new_content_within_the_limits(old: str, new: str, leas
         assert sent_bytes(pieces) == fewest
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(edited(), st.integers(1, 60))
 def test_no_plan_sends_fewer_bytes(versions: tuple[str, str], least: int) -> None:
     old, new = versions

@@ -32,7 +32,7 @@ from .aws_objects import (
 from .aws_unfinished import UnfinishedUploads
 from .aws_upload import Uploader
 from .base import Capabilities, Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion, OnBytes, Page, Source
-from .streams import ResumingDownload
+from .ranges import RANGE, Ahead, RangedDownload
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class AwsProvider:
         self._s3 = S3(config)
         self._bucket = config.bucket_name
         self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="s3")
+        self._ahead = Ahead(self._pool, config.max_concurrency)
         unfinished = UnfinishedUploads(self.identity)
         self._conditions = Conditions(self._s3, config.prefix, self.erase, unfinished)
         self._uploader = Uploader(config, self._s3, self._conditions, self._pool, unfinished)
@@ -128,18 +129,16 @@ class AwsProvider:
     @contextlib.contextmanager
     def get(
         self, key: str, *, version_id: str | None = None, if_match: str | None = None, start: int = 0
-    ) -> Iterator[ResumingDownload]:
-        """One request, and one more for each time that the connection breaks."""
+    ) -> Iterator[RangedDownload]:
+        """One request for a small object; a large one by ranges. One more for each time that a connection breaks."""
         with contextlib.ExitStack() as streams:
 
-            def ask(client: Any, position: int, etag: str | None) -> Any:
-                options = version(version_id) | ({"IfMatch": etag} if etag else {})
-                if position:
-                    options["Range"] = f"bytes={position}-"
-                answer = client.get_object(Bucket=self._bucket, Key=key, **options)
+            def ask(begin: int, end: int, etag: str | None, *, once: bool = True) -> Any:
+                options = {"Key": key, "Range": f"bytes={begin}-{end - 1}"} | version(version_id)
+                answer = self._s3.ask("get_object", options | ({"IfMatch": etag} if etag else {}), once=once)
                 streams.callback(answer["Body"].close)
                 refuse_another(key, answer, version_id, etag)
-                if position and not answer.get("ContentRange", "").startswith(f"bytes {position}-"):
+                if not answer.get("ContentRange", "").startswith(f"bytes {begin}-") and (begin or once):
                     raise problems.no_ranges(self._s3.store)
                 return answer
 
@@ -147,22 +146,27 @@ class AwsProvider:
                 with self._s3.translated(key, version_id):
                     yield from answer["Body"].iter_chunks(READ_SIZE)
 
-            def reopen(position: int) -> Iterator[bytes]:
+            def fetch(begin: int, end: int) -> Iterator[bytes]:
                 with self._s3.translated(key, version_id):
-                    answer = ask(self._s3.single, position, info.etag)
+                    answer = ask(begin, end, info.etag)
                 return chunks(answer)
 
             with self._s3.translated(key, version_id):
+                first_end = start + RANGE
                 try:
-                    answer = ask(self._s3.client, start, if_match)
+                    answer = ask(start, first_end, if_match, once=False)
                     info, stream = object_info(key, answer), chunks(answer)
+                    if "ContentRange" not in answer:  # the server sends the whole
+                        first_end = info.size
                 except ClientError as error:
                     if not is_out_of_range(error):
                         raise
                     info, stream = head(self._s3, key, version_id), iter(())
                     if if_match not in (None, info.etag):
                         raise problems.changed(key) from error
-            yield ResumingDownload(info, start, stream, reopen)
+            download = RangedDownload(info, start, info.size, stream, first_end, fetch, self._ahead)
+            streams.callback(download.close)
+            yield download
 
     def put(
         self,
@@ -265,7 +269,7 @@ class AwsProvider:
 
     def _list(self, **options: Any) -> Any:
         with self._s3.translated():
-            answer = self._s3.client.list_objects_v2(Bucket=self._bucket, **options)
+            answer = self._s3.ask("list_objects_v2", options)
         # Nothing, said by something else, is no empty bucket; a part, without the rest, is no whole listing.
         if "IsTruncated" not in answer or (answer["IsTruncated"] and not answer.get("NextContinuationToken")):
             raise problems.not_this_kind(self._s3.store, "S3")

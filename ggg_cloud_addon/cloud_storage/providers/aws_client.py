@@ -1,6 +1,9 @@
 """From the settings to a client of S3: credentials, region, endpoint, retries."""
 
+import logging
+import ssl
 import threading
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
@@ -10,14 +13,18 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.utils import parse_timestamp
-from s3transfer.utils import signal_not_transferring, signal_transferring
+from botocore.exceptions import ClientError
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies, parse_timestamp, validate_region_name
 
 from ..config import CloudStorageConfig
 from ..credentials import read_credentials
 from ..redaction import keep_secret
 from . import problems
 from .aws_errors import KIND, refuse_pages, translated
+from .aws_lane import Lane, NoAnswerError
+
+log = logging.getLogger(__name__)
 
 DEFAULT_REGION = "us-east-1"
 """Where S3 sends a client on to a bucket's own region from."""
@@ -27,6 +34,11 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 60
 SLOW_READ_SECONDS = 600
 """For an answer that comes when many bytes were written there. Amazon's sends something meanwhile, others do not."""
+
+
+SPECIAL = ("--x-s3", "-s3alias")
+"""End the names of what looks like a bucket and is signed for, or addressed, in another way (Amazon S3 user guide,
+"Bucket naming rules")."""
 
 
 class S3:
@@ -52,6 +64,31 @@ class S3:
         endpoint = self._config.endpoint_url
         return endpoint is None or endpoint.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
+    def ask(self, operation: str, options: Mapping[str, Any], *, once: bool = False) -> Any:
+        """What the bucket answers to ``client.operation(**options)``: by the fast lane, and else by boto3.
+
+        Args:
+            once: boto3 does not retry it.
+        """
+        lane, maybe_done = self._lane, False
+        if lane is not None and lane.is_open:
+            try:
+                return lane.ask(operation, options)
+            except NoAnswerError as error:
+                log.debug("The fast lane has no answer to %s: %s", operation, error)
+                maybe_done = error.maybe_done
+                if "Body" in options:
+                    options["Body"].seek(0)
+        try:
+            answer = getattr(self.single if once else self.client, operation)(Bucket=self.bucket, **options)
+        except ClientError as error:
+            if maybe_done:
+                error.response["ResponseMetadata"]["RetryAttempts"] += 1
+            raise
+        if lane is not None:
+            lane.failed()
+        return answer
+
     @property
     def client(self) -> Any:
         """The client for requests, which retries them: throttling, 5xx and broken connections, with jitter."""
@@ -71,11 +108,36 @@ class S3:
     def region(self) -> str:
         """The one that requests are signed for."""
         with self._lock:
-            return self._session[1]
+            return self._session[2]
 
     def translated(self, key: str | None = None, version_id: str | None = None) -> AbstractContextManager[None]:
         """Turn what the clients raise into our errors; around every use of them."""
         return translated(self.store, self.bucket, key, version_id)
+
+    @cached_property
+    def _lane(self) -> Lane | None:
+        """``None`` where a setting is not for it."""
+        with self._lock:
+            session, core, region = self._session
+            validate_region_name(region)
+            endpoint, credentials = self._config.endpoint_url, session.get_credentials()
+            if credentials is None or ":" in self.bucket or self.bucket.endswith(SPECIAL):
+                return None
+            if endpoint is not None:
+                url = f"{endpoint.rstrip('/')}/{self.bucket}"
+            else:  # boto3 knows which of Amazon's addresses
+                link = self.client.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": "k"})
+                url = link.partition("?")[0].removesuffix("/k")
+            if get_environ_proxies(url):
+                return None
+            bundle = self._bundle or core.get_config_variable("ca_bundle")
+            tls = ssl.create_default_context(cafile=bundle or get_cert_path(True))
+            return Lane(url, region, credentials.get_frozen_credentials, tls, CONNECT_SECONDS, READ_SECONDS)
+
+    @property
+    def _bundle(self) -> str | None:
+        bundle = self._config.ca_bundle
+        return str(Path(bundle).expanduser()) if bundle else None
 
     def _client(self, attempts: int, read_seconds: int) -> Any:
         with self._lock:
@@ -85,7 +147,8 @@ class S3:
             return self._made[kind]
 
     @cached_property
-    def _session(self) -> tuple[Any, str]:
+    def _session(self) -> tuple[Any, Any, str]:
+        """boto3's session, botocore's in it, and the region."""
         given: dict[str, str] = {}
         if self._config.credentials_file:
             given = read_credentials(self._config.credentials_file, (("aws_access_key_id", "aws_secret_access_key"),))
@@ -101,10 +164,12 @@ class S3:
         if credentials is not None:
             frozen = credentials.get_frozen_credentials()
             keep_secret(frozen.secret_key, frozen.token)
-        return session, region or session.region_name or DEFAULT_REGION
+        return session, core, region or session.region_name or DEFAULT_REGION
 
     def _make(self, attempts: int, read_seconds: int) -> Any:
-        session, region = self._session
+        from s3transfer.utils import signal_not_transferring, signal_transferring  # late: not all need a client
+
+        session, _, region = self._session
         settings = Config(
             region_name=region,
             signature_version="s3v4",
@@ -118,13 +183,7 @@ class S3:
             response_checksum_validation="when_required",
             s3={"addressing_style": "auto" if self._config.endpoint_url is None else "path"},
         )
-        bundle = self._config.ca_bundle
-        client = session.client(
-            "s3",
-            config=settings,
-            endpoint_url=self._config.endpoint_url,
-            verify=str(Path(bundle).expanduser()) if bundle else None,
-        )
+        client = session.client("s3", config=settings, endpoint_url=self._config.endpoint_url, verify=self._bundle)
         # By "*" it comes before the SDK's own handler, which turns such answers into errors of the server.
         client.meta.events.register_first("before-parse.*.ListObjectsV2", refuse_pages)
         # What is read to be signed is not sent yet: a body's progress must not count it.

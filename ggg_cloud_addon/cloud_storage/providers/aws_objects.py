@@ -17,7 +17,7 @@ from .base import ObjectInfo
 
 def head(s3: S3, key: str, version_id: str | None = None) -> ObjectInfo:
     """Ask for the headers of an object."""
-    answer = s3.client.head_object(Bucket=s3.bucket, Key=key, **version(version_id))
+    answer = s3.ask("head_object", {"Key": key} | version(version_id))
     refuse_another(key, answer, version_id)
     return object_info(key, answer)
 

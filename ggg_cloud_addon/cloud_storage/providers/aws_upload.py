@@ -122,13 +122,15 @@ class Uploader:
             key,
             condition,
             digest.hexdigest(),
-            lambda: self._s3.client.put_object(
-                Bucket=self._s3.bucket,
-                Key=key,
-                Body=Body(content, on_bytes),
-                ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
-                **write_options(self._config, metadata, digest.hexdigest()),
-                **asked,
+            lambda: self._s3.ask(
+                "put_object",
+                {
+                    "Key": key,
+                    "Body": Body(content, on_bytes),
+                    "ChecksumSHA256": base64.b64encode(digest.digest()).decode(),
+                    **write_options(self._config, metadata, digest.hexdigest()),
+                    **asked,
+                },
             ),
         )
         return replace(made, size=len(content), metadata=dict(metadata))
@@ -290,13 +292,16 @@ class Uploader:
                 on_bytes(len(content))
             else:
                 with self._s3.translated(key):
-                    part = self._s3.single.upload_part(
-                        Bucket=self._s3.bucket,
-                        Key=key,
-                        UploadId=record.upload.upload_id,
-                        PartNumber=number,
-                        Body=Body(content, on_bytes),
-                        ChecksumCRC32=checksum,
+                    part = self._s3.ask(
+                        "upload_part",
+                        {
+                            "Key": key,
+                            "UploadId": record.upload.upload_id,
+                            "PartNumber": number,
+                            "Body": Body(content, on_bytes),
+                            "ChecksumCRC32": checksum,
+                        },
+                        once=True,
                     )
             return {"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": checksum}
 

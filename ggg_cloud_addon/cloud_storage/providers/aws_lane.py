@@ -1,0 +1,428 @@
+"""The fast lane to S3: the few requests that transfers and listings consist of, past boto3's machinery.
+
+For a small put boto3 takes 1.4 ms of CPU under the interpreter's lock, which is the most that all threads together can
+do; the lane takes 0.2 (the figures are in ``benchmarks/README.md``). It takes boto3's arguments and gives its answers.
+
+It knows success and plain refusals. Whatever else comes, such as a busy server or a broken connection, is no answer:
+then boto3 asks the same again, which retries, and follows a bucket to its region.
+
+Signatures: Amazon S3 API reference, "Authenticating Requests: Using the Authorization Header (AWS Signature Version
+4)".
+"""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import http.client
+import io
+import logging
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any, BinaryIO
+from urllib.parse import quote, unquote_plus, urlsplit
+from xml.etree import ElementTree
+
+from botocore.exceptions import ClientError, ResponseStreamingError
+from botocore.parsers import RestXMLParser
+from urllib3.util.wait import wait_for_read
+
+log = logging.getLogger(__name__)
+
+METHODS = {
+    "get_object": "GET",
+    "head_object": "HEAD",
+    "list_objects_v2": "GET",
+    "put_object": "PUT",
+    "upload_part": "PUT",
+}
+HEADERS = {
+    "ACL": "x-amz-acl",
+    "ChecksumCRC32": "x-amz-checksum-crc32",
+    "ChecksumSHA256": "x-amz-checksum-sha256",
+    "IfMatch": "if-match",
+    "IfNoneMatch": "if-none-match",
+    "Range": "range",
+    "SSEKMSKeyId": "x-amz-server-side-encryption-aws-kms-key-id",
+    "ServerSideEncryption": "x-amz-server-side-encryption",
+    "StorageClass": "x-amz-storage-class",
+}
+QUERY = {
+    "ContinuationToken": "continuation-token",
+    "MaxKeys": "max-keys",
+    "PartNumber": "partNumber",
+    "Prefix": "prefix",
+    "UploadId": "uploadId",
+    "VersionId": "versionId",
+}
+REFUSALS = (403, 404, 412)
+"""Statuses that boto3 takes for the last word too."""
+UNSURE = ("SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "PermanentRedirect")
+PIECE = 1 << 18
+"""Bytes sent at a time; a longer one would make the progress jump."""
+LONGEST_LINE = 1 << 16
+FAILURES = 3
+"""So often in a row boto3 could what the lane could not; then the lane is closed."""
+EMPTY = hashlib.sha256().hexdigest()
+
+Credentials = Callable[[], Any]
+"""Gives botocore's frozen credentials, which may be other ones each time."""
+
+
+class NoAnswerError(Exception):
+    """The lane got no answer that it knows; nobody sees this, as boto3 is asked then."""
+
+    def __init__(self, why: str, *, maybe_done: bool) -> None:
+        """``maybe_done``: the server may have done all the same what it was asked."""
+        super().__init__(why)
+        self.maybe_done = maybe_done
+
+
+class Lane:
+    """Requests to one bucket. Thread-safe."""
+
+    def __init__(
+        self, url: str, region: str, credentials: Credentials, tls: ssl.SSLContext, connect_s: float, read_s: float
+    ) -> None:
+        """``url`` is the bucket's own address, without a ``/`` at its end; the times are seconds."""
+        parts = urlsplit(url)
+        self._host = parts.hostname or ""
+        self._port = parts.port
+        self._is_tls = parts.scheme == "https"
+        self._netloc = parts.netloc
+        self._path = parts.path
+        self._region = region
+        self._credentials = credentials
+        self._tls = tls
+        self._connect_s = connect_s
+        self._read_s = read_s
+        self._idle: deque[_Connection] = deque()
+        self._failures = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is of any use here."""
+        return self._failures < FAILURES
+
+    def ask(self, operation: str, options: Mapping[str, Any]) -> Any:
+        """What boto3's client answers to ``operation(**options)``.
+
+        Raises:
+            NoAnswerError: what came is no answer; of a body, a :class:`~.streams.Body`, bytes may have been sent then.
+            ClientError: it is refused.
+        """
+        connection = self._connection()
+        try:
+            connection = connection or self._connect()
+            answer = self._ask(connection, operation, options)
+        except (OSError, ValueError, LookupError) as error:  # of the connection; of what came
+            if connection is not None:
+                connection.close()
+            raise NoAnswerError(repr(error), maybe_done=True) from error
+        except ClientError:  # all was read, and the connection is free
+            raise
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        self._failures = 0
+        return answer
+
+    def failed(self) -> None:
+        """Boto3 could what the lane could not."""
+        self._failures += 1
+        if not self.is_open:
+            log.info("The fast lane is closed: boto3 has answers where it has none")
+
+    def _ask(self, connection: "_Connection", operation: str, options: Mapping[str, Any]) -> Any:
+        method, body = METHODS[operation], options.get("Body")
+        connection.send(self._head(method, options, body), body)
+        status, headers = connection.answer()
+        about = {"HTTPHeaders": headers, "HTTPStatusCode": status, "RetryAttempts": 0}
+        stream = _Stream(connection, headers, self._free, is_empty=method == "HEAD")
+        if status in REFUSALS:
+            refusal = _refusal(operation, status, headers, stream.read())
+            if body is not None:  # nobody knows how much of it the server has read
+                connection.close()
+            raise refusal
+        if status not in (200, 206):
+            raise NoAnswerError(f"status {status}", maybe_done=status >= 500)
+        if "Key" not in options:
+            return _listing(stream.read()) | {"ResponseMetadata": about}
+        if method == "GET":
+            return _object(headers) | {"ResponseMetadata": about, "Body": stream}
+        stream.read()
+        return _object(headers) | {"ResponseMetadata": about}
+
+    def _free(self, connection: "_Connection", headers: Mapping[str, str]) -> None:
+        """Keep a connection, whose answer was read, for the next request."""
+        if headers.get("connection", "").lower() == "close":
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _head(self, method: str, options: Mapping[str, Any], body: Any) -> bytes:
+        """The request up to its body, signed."""
+        path, query = self._path, ""
+        if "Key" in options:
+            path += "/" + quote(options["Key"], safe="/-_.~")
+        names = {QUERY[name]: str(value) for name, value in options.items() if name in QUERY}
+        if "Key" not in options:
+            path = path or "/"
+            names |= {"list-type": "2", "encoding-type": "url"}
+        if names:
+            query = "&".join(f"{quote(name, safe='')}={quote(names[name], safe='')}" for name in sorted(names))
+        headers = {HEADERS[name]: str(value) for name, value in options.items() if name in HEADERS}
+        for name, value in options.get("Metadata", {}).items():
+            headers[f"x-amz-meta-{name}"] = " ".join(value.split())
+        credentials = self._credentials()
+        if credentials.token:
+            headers["x-amz-security-token"] = credentials.token
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        headers["host"] = self._netloc
+        headers["x-amz-date"] = now
+        headers["x-amz-content-sha256"] = content = self._hash_of(options, body)
+        names_of = sorted(headers)
+        signed = ";".join(names_of)
+        lines = "".join(f"{name}:{headers[name]}\n" for name in names_of)
+        scope = f"{now[:8]}/{self._region}/s3/aws4_request"
+        request = f"{method}\n{path}\n{query}\n{lines}\n{signed}\n{content}"
+        key = _signing_key(credentials.secret_key, now[:8], self._region)
+        to_sign = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+        target = f"{path}?{query}" if query else path
+        if body is not None:
+            headers["content-length"] = str(len(body))
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return (
+            f"{method} {target} HTTP/1.1\r\n{fields}Authorization: AWS4-HMAC-SHA256 Credential="
+            f"{credentials.access_key}/{scope},SignedHeaders={signed},Signature={signature}\r\n\r\n"
+        ).encode()
+
+    def _hash_of(self, options: Mapping[str, Any], body: Any) -> str:
+        """What is signed of the body. Like boto3, a part is signed only where no TLS protects it."""
+        if body is None:
+            return EMPTY
+        if "ChecksumSHA256" in options:
+            return base64.b64decode(options["ChecksumSHA256"]).hex()
+        return "UNSIGNED-PAYLOAD" if self._is_tls else hashlib.sha256(body.getbuffer()).hexdigest()
+
+    def _connection(self) -> "_Connection | None":
+        """One that is idle and that the server has not closed."""
+        with contextlib.suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if connection.is_alive:
+                    return connection
+                connection.close()
+        return None
+
+    def _connect(self) -> "_Connection":
+        made: http.client.HTTPConnection
+        if self._is_tls:
+            made = http.client.HTTPSConnection(self._host, self._port, timeout=self._connect_s, context=self._tls)
+        else:
+            made = http.client.HTTPConnection(self._host, self._port, timeout=self._connect_s)
+        made.connect()
+        made.sock.settimeout(self._read_s)
+        return _Connection(made)
+
+
+class _Connection:
+    """HTTP/1.1 as far as the lane needs it. http.client's own answers take longer than all else that the lane does."""
+
+    def __init__(self, made: http.client.HTTPConnection) -> None:
+        self._made = made
+        self._reader: BinaryIO = made.sock.makefile("rb")
+
+    @property
+    def is_alive(self) -> bool:
+        """What is idle and can be read from was closed by the server."""
+        return self._made.sock is not None and not wait_for_read(self._made.sock, timeout=0.0)
+
+    def send(self, head: bytes, body: Any) -> None:
+        """The head in one packet with the body's beginning."""
+        if body is None:
+            self._made.sock.sendall(head)
+            return
+        body.seek(0)
+        self._made.sock.sendall(head + body.read(PIECE))
+        while piece := body.read(PIECE):
+            self._made.sock.sendall(piece)
+
+    def answer(self) -> tuple[int, dict[str, str]]:
+        """Status, and headers in lower case."""
+        version, status, *_ = self.line().split(" ", 2)
+        if version != "HTTP/1.1":
+            raise ValueError(f"{version!r} is not HTTP/1.1")
+        headers: dict[str, str] = {}
+        while line := self.line():
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        return int(status), headers
+
+    def line(self) -> str:
+        """The next one, without its end."""
+        line = self._reader.readline(LONGEST_LINE)
+        if not line.endswith(b"\r\n"):
+            raise ConnectionError("the connection ended")
+        return line[:-2].decode("latin-1")
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes of the body, as soon as there are any."""
+        return self._reader.read1(size)  # type: ignore[attr-defined,no-any-return]
+
+    def close(self) -> None:
+        """Both are closed, as either would keep the socket open."""
+        self._reader.close()
+        self._made.close()
+
+
+class _Stream:
+    """The body of an answer; at its end the connection is free for the next request."""
+
+    def __init__(
+        self,
+        connection: _Connection,
+        headers: Mapping[str, str],
+        free: Callable[[_Connection, Mapping[str, str]], object],
+        *,
+        is_empty: bool,
+    ) -> None:
+        self._connection: _Connection | None = connection
+        self._headers = headers
+        self._free = free
+        self._is_chunked = not is_empty and headers.get("transfer-encoding", "").lower() == "chunked"
+        self._left = 0 if is_empty or self._is_chunked else int(headers["content-length"])
+        self._end_if_done()
+
+    def read(self) -> bytes:
+        """All of it.
+
+        Raises:
+            OSError, ValueError: the connection broke.
+        """
+        whole = io.BytesIO()
+        while self._connection is not None:
+            if self._is_chunked and not self._next_chunk(self._connection):
+                break
+            while self._left:
+                whole.write(self._some(self._connection.read(self._left)))
+            if self._is_chunked:
+                self._connection.line()
+            self._end_if_done()
+        return whole.getvalue()
+
+    def iter_chunks(self, size: int) -> Iterator[bytes]:
+        """Bytes as they come, ``size`` at most at a time.
+
+        Raises:
+            ResponseStreamingError: the connection broke.
+        """
+        try:
+            if self._is_chunked:
+                yield self.read()
+            while self._connection is not None:
+                yield self._some(self._connection.read(min(size, self._left)))
+                self._end_if_done()
+        except (OSError, ValueError) as error:
+            raise ResponseStreamingError(error=error) from error
+
+    def close(self) -> None:
+        """A body that was not read to its end takes its connection with it."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _some(self, content: bytes) -> bytes:
+        if not content:
+            raise ConnectionError("the connection ended")
+        self._left -= len(content)
+        return content
+
+    def _next_chunk(self, connection: _Connection) -> bool:
+        self._left = int(connection.line().partition(";")[0], 16)
+        if self._left:
+            return True
+        while connection.line():  # trailers
+            pass
+        self._is_chunked = False
+        self._end_if_done()
+        return False
+
+    def _end_if_done(self) -> None:
+        if self._left or self._is_chunked or self._connection is None:
+            return
+        self._free(self._connection, self._headers)
+        self._connection = None
+
+
+@lru_cache(maxsize=4)
+def _signing_key(secret: str, day: str, region: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for each in (day, region, "s3", "aws4_request"):
+        key = hmac.digest(key, each.encode(), "sha256")
+    return key
+
+
+def _refusal(operation: str, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
+    """What boto3 would raise, but where its way of signing may be another one."""
+    found: Any = RestXMLParser().parse({"status_code": status, "headers": headers, "body": content}, None)
+    if found.get("Error", {}).get("Code") in UNSURE:
+        return NoAnswerError(f"status {status}", maybe_done=False)
+    found["ResponseMetadata"]["RetryAttempts"] = 0
+    error: Exception = ClientError(found, operation.title().replace("_", ""))
+    return error
+
+
+def _object(headers: Mapping[str, str]) -> dict[str, Any]:
+    """What the headers say, under boto3's names."""
+    answer: dict[str, Any] = {
+        "Metadata": {name[11:]: value for name, value in headers.items() if name.startswith("x-amz-meta-")}
+    }
+    for name, header in (
+        ("ETag", "etag"),
+        ("VersionId", "x-amz-version-id"),
+        ("StorageClass", "x-amz-storage-class"),
+        ("ContentRange", "content-range"),
+    ):
+        if header in headers:
+            answer[name] = headers[header]
+    if "etag" not in headers:
+        raise ValueError("no ETag")
+    if "last-modified" in headers:
+        answer["LastModified"] = parsedate_to_datetime(headers["last-modified"])
+        answer["ContentLength"] = int(headers["content-length"])
+    return answer
+
+
+def _listing(content: bytes) -> dict[str, Any]:
+    """The page that an XML document describes, under boto3's names."""
+    try:
+        root = ElementTree.fromstring(content)
+    except ElementTree.ParseError as error:
+        raise ValueError("no XML") from error
+    space = root.tag.removesuffix("ListBucketResult")
+    if space == root.tag:
+        raise ValueError("no listing")
+    about = {child.tag.removeprefix(space): child.text or "" for child in root}
+    is_encoded = about.get("EncodingType") == "url"
+    contents = []
+    for each in root.iterfind(f"{space}Contents"):
+        found: dict[str, Any] = {child.tag.removeprefix(space): child.text or "" for child in each}
+        found["Size"] = int(found["Size"])
+        found["LastModified"] = datetime.fromisoformat(found["LastModified"])
+        if is_encoded:
+            found["Key"] = unquote_plus(found["Key"])
+        contents.append(found)
+    answer: dict[str, Any] = {"Contents": contents}
+    if "IsTruncated" in about:
+        answer["IsTruncated"] = about["IsTruncated"] == "true"
+    if "NextContinuationToken" in about:
+        answer["NextContinuationToken"] = about["NextContinuationToken"]
+    return answer

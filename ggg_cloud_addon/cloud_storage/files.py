@@ -4,10 +4,12 @@ import contextlib
 import errno
 import hashlib
 import io
+import itertools
 import os
 import secrets
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,23 +112,48 @@ def is_full(error: OSError) -> bool:
 def part_file(folder: Path, name: str) -> Iterator[Path]:
     """A path in ``folder`` to write to and then move away with :func:`os.replace`.
 
-    What is still there at the end is removed. While the process lives a lock beside the file tells
+    What is still there at the end is removed. While the process lives a lock in the folder tells
     :func:`sweep_parts` in other processes to leave it alone; a killed process's lock is free at once.
     """
-    # The name is cut so that it and its lock stay within the 255 bytes that file systems allow.
+    # The name is cut so that it stays within the 255 bytes that file systems allow.
     short = name.encode()[:180].decode(errors="ignore")
-    path = folder / f".{short}.{secrets.token_hex(6)}{PART_SUFFIX}"
-    lock = FileLock(_lock_of(path))
-    lock.acquire(timeout=SWEEP_SECONDS)  # another process that sweeps may hold it for a moment
+    with _living_in(folder) as token:
+        path = folder / f".{short}.{next(_numbers):x}.{token}{PART_SUFFIX}"
+        try:
+            yield path
+        finally:
+            # On Windows what somebody else has open cannot be removed; the next sweep does it.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+_numbers = itertools.count()
+_holding = threading.Lock()
+_held: dict[Path, tuple[str, FileLock, list[None]]] = {}
+"""By folder: the token of this process's parts there, its lock, and an entry for each part."""
+
+
+@contextlib.contextmanager
+def _living_in(folder: Path) -> Iterator[str]:
+    """Hold one lock for all the parts that this process has in a folder; the answer is what their names end with."""
+    with _holding:
+        if folder not in _held:
+            token = secrets.token_hex(6)  # another one each time: a sweep may still have the last one's lock
+            lock = FileLock(folder / f".{token}{PART_SUFFIX}.lock", thread_local=False)
+            lock.acquire(timeout=SWEEP_SECONDS)
+            _held[folder] = token, lock, []
+        token, lock, parts = _held[folder]
+        parts.append(None)
     try:
-        yield path
+        yield token
     finally:
-        # On Windows what somebody else has open cannot be removed; the next sweep does it.
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-        lock.release()
-        with contextlib.suppress(OSError):
-            _lock_of(path).unlink(missing_ok=True)
+        with _holding:
+            parts.pop()
+            if not parts:
+                del _held[folder]
+                lock.release()
+                with contextlib.suppress(OSError):
+                    Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def is_link(entry: os.DirEntry[str]) -> bool:
@@ -166,19 +193,16 @@ def is_part(name: str) -> bool:
 
 def sweep_parts(folder: Path) -> None:
     """Remove the part files in ``folder`` whose process is gone."""
-    for lock_or_part in folder.glob(f".*{PART_SUFFIX}*"):
-        part = lock_or_part.with_suffix("") if lock_or_part.suffix == ".lock" else lock_or_part
-        lock = FileLock(_lock_of(part))
+    for path in folder.glob(f".*{PART_SUFFIX}*"):
+        is_lock = path.suffix == ".lock"
+        lock = FileLock(path if is_lock else folder / f".{path.stem.rpartition('.')[2]}{PART_SUFFIX}.lock")
         # Another process may sweep the same folder, or the folder may not be writable: then it stays.
         with contextlib.suppress(Timeout, OSError):
             lock.acquire(timeout=0)
-            part.unlink(missing_ok=True)
+            if not is_lock:
+                path.unlink(missing_ok=True)
             lock.release()
-            _lock_of(part).unlink(missing_ok=True)
-
-
-def _lock_of(part: Path) -> Path:
-    return part.with_name(part.name + ".lock")
+            Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def hash_file(path: Path) -> str:

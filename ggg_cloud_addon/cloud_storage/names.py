@@ -5,6 +5,7 @@ every artist's system can hold: what Windows, macOS or Linux cannot write is ref
 """
 
 import unicodedata
+from functools import lru_cache
 
 from pathvalidate import ErrorReason, ValidationError, validate_filename
 
@@ -72,21 +73,28 @@ def _check_part(part: str, shown: str, reserved: tuple[str, ...]) -> None:
         raise InvalidIdError(f'{shown} has an empty, "." or ".." part; give a plain path such as "robot/arm.blend".')
     if part.casefold() in reserved or is_part(part):
         raise InvalidIdError(f'{shown} has the part "{part}", which GGG Cloud keeps for itself; choose another name.')
+    if why := _why_no_file(part):
+        raise InvalidIdError(f"{shown} cannot be used: {why}; rename the component.")
+
+
+@lru_cache(maxsize=4096)
+def _why_no_file(part: str) -> str | None:
+    """Why a file cannot have this name on every system; kept, as an ID and then the key with it are checked."""
     try:
         validate_filename(part, platform="universal")
         # Windows also takes "con .blend" and these two for devices (Microsoft: "Naming Files, Paths, and Namespaces").
         device = part.split(".")[0].rstrip()
         if device.upper() in ("CONIN$", "CONOUT$"):
             raise ValidationError(reason=ErrorReason.RESERVED_NAME)
-        validate_filename(device or part, platform="universal")
+        if device and device != part:
+            validate_filename(device, platform="universal")
     except ValidationError as error:
         if error.reason == ErrorReason.RESERVED_NAME:
-            why = f'"{part}" is a reserved name on Windows'
-        elif error.reason == ErrorReason.INVALID_LENGTH:
-            why = f"a part of it is longer than {MAX_NAME_BYTES} bytes"
-        else:
-            why = f"{part!r} has a character that not every system can have in a file name"
-        raise InvalidIdError(f"{shown} cannot be used: {why}; rename the component.") from None
+            return f'"{part}" is a reserved name on Windows'
+        if error.reason == ErrorReason.INVALID_LENGTH:
+            return f"a part of it is longer than {MAX_NAME_BYTES} bytes"
+        return f"{part!r} has a character that not every system can have in a file name"
+    return None
 
 
 def fold(key: str) -> str:

@@ -257,14 +257,24 @@ class _Connection:
 
     def answer(self) -> tuple[int, dict[str, str]]:
         """Status, and headers in lower case."""
-        version, status, *_ = self.line().split(" ", 2)
+        begin = self._reader.peek()  # type: ignore[attr-defined]
+        end = begin.find(b"\r\n\r\n")  # nearly always all of it has come
+        lines = self._reader.read(end + 4)[:-4].decode("latin-1").split("\r\n") if end > 0 else self._lines()
+        version, status, *_ = lines[0].split(" ", 2)
         if version != "HTTP/1.1":
             raise ValueError(f"{version!r} is not HTTP/1.1")
         headers: dict[str, str] = {}
-        while line := self.line():
+        for line in lines[1:]:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         return int(status), headers
+
+    def _lines(self) -> list[str]:
+        """Up to an empty one."""
+        lines = [self.line()]
+        while line := self.line():
+            lines.append(line)
+        return lines
 
     def line(self) -> str:
         """The next one, without its end."""

@@ -46,7 +46,7 @@ class CloudStorageConfig:
     public_access: bool = False
     storage_tier: str | None = None
     max_concurrency: int = 8
-    """Transfers at a time."""
+    """Large files at a time. Small ones, which wait for answers rather than for the line: up to its square."""
     bandwidth_limit: int | None = None
     """Bytes per second over all transfers with a cloud; ``None`` is no limit."""
     ca_bundle: str | Path | None = None

@@ -4,15 +4,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 from .components import BatchResult, ComponentInfo, ComponentVersion
 from .config import CloudStorageConfig
 from .errors import AccessDeniedError, InvalidIdError, ObjectNotFoundError, StorageError
 from .files import BytesSource, FileSource
+from .in_flight import InFlight
 from .metadata import check_metadata
 from .names import check_component_id, check_key, preview_of
 from .providers import open_bucket, open_provider
@@ -20,8 +19,6 @@ from .providers.base import Bucket, Condition, ObjectInfo, Provider, list_all
 from .transfers import Progress, adding_up, download_file
 
 log = logging.getLogger(__name__)
-
-Item = TypeVar("Item")
 
 DAY = 24 * 3600
 """Seconds."""
@@ -44,6 +41,7 @@ class CloudStorageManager:
         """
         self.config = config
         self.provider = provider or open_provider(config)
+        self._in_flight = InFlight(config.max_concurrency)
         self.authentication_error: str | None = None
         """Why the last :meth:`authenticate` said no."""
 
@@ -193,7 +191,7 @@ class CloudStorageManager:
                 return _failed(component_id, error, Path(path))
             return BatchResult(component_id, Path(path), info)
 
-        return self._side_by_side(upload, items)
+        return self._in_flight.map(upload, ((item, _size_of(item[0])) for item in items))
 
     def download_components(self, items: Iterable[tuple[str, str | Path]]) -> list[BatchResult]:
         """Download ``(component_id, path)`` pairs side by side; one that fails does not stop the others."""
@@ -206,7 +204,7 @@ class CloudStorageManager:
                 return _failed(component_id, error, Path(path))
             return BatchResult(component_id, Path(path), info)
 
-        return self._side_by_side(download, items)
+        return self._in_flight.map(download, ((item, 0) for item in items))
 
     def delete_components(self, component_ids: Iterable[str]) -> list[BatchResult]:
         """Delete components, many with one request; one that fails does not stop the others."""
@@ -262,7 +260,7 @@ class CloudStorageManager:
 
     @property
     def max_concurrency(self) -> int:
-        """How many transfers run side by side."""
+        """How many large transfers run side by side."""
         return self.config.max_concurrency
 
     @property
@@ -312,11 +310,15 @@ class CloudStorageManager:
             metadata=info.metadata,
         )
 
-    def _side_by_side(self, job: Callable[[Item], BatchResult], items: Iterable[Item]) -> list[BatchResult]:
-        with ThreadPoolExecutor(self.config.max_concurrency) as pool:
-            return list(pool.map(job, items))
-
 
 def _failed(component_id: str, error: StorageError, path: Path | None = None) -> BatchResult:
     log.error("%s failed", component_id, exc_info=error)
     return BatchResult(component_id, path, error=error)
+
+
+def _size_of(path: str | Path) -> int:
+    """Bytes; 0 for what is not there, which the upload itself says."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0

@@ -176,7 +176,7 @@ class S3:
             retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=read_seconds,
-            max_pool_connections=2 * self._config.max_concurrency + 2,
+            max_pool_connections=self._config.max_concurrency * (self._config.max_concurrency + 1),
             tcp_keepalive=True,
             # We give checksums of our own; the SDK's default ones are refused by several S3-compatible servers.
             request_checksum_calculation="when_required",

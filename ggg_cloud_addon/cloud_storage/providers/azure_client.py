@@ -133,7 +133,7 @@ class Account:
         if self._config.endpoint_url:
             known["blobendpoint"] = self._config.endpoint_url.rstrip("/")
         session = requests.Session()
-        adapter = HTTPAdapter(pool_maxsize=2 * self._config.max_concurrency + 2)
+        adapter = HTTPAdapter(pool_maxsize=self._config.max_concurrency * (self._config.max_concurrency + 1))
         for scheme in ("http://", "https://"):
             session.mount(scheme, adapter)
         bundle = self._config.ca_bundle

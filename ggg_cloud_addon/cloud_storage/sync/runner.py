@@ -3,11 +3,13 @@
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 
 from ..errors import CancelledError, StorageError
+from ..in_flight import InFlight
 from .apply import Applier, Known
 from .events import Began, Ended, Moved, OnEvent
 from .plan import SILENT, Action
@@ -24,16 +26,16 @@ class Runner:
         self,
         applier: Applier,
         pool: Executor,
-        jobs: int,
+        in_flight: InFlight,
         state: State,
         result: SyncResult,
         say: Callable[[str], object],
         tell: OnEvent,
     ) -> None:
-        """``jobs`` actions run at once; each one's end goes into ``state`` and ``result``."""
+        """``in_flight`` says how many actions run at once; each one's end goes into ``state`` and ``result``."""
         self._applier = applier
         self._pool = pool
-        self._jobs = jobs
+        self._in_flight = in_flight
         self._state = state
         self._result = result
         self._say = say
@@ -48,11 +50,11 @@ class Runner:
         Raises:
             CancelledError: a callback stopped it; so do what runs in the pool.
         """
-        waiting = iter(actions)
+        waiting = deque(actions)
         try:
             while True:
-                while self._running < self._jobs and (action := next(waiting, None)) is not None:
-                    self._begin(action)
+                while waiting and self._in_flight.take(waiting[0].size, wait=False):
+                    self._begin(waiting.popleft())
                 if not self._running:
                     return
                 self._tell(self._next())
@@ -88,13 +90,16 @@ class Runner:
 
     def _apply(self, action: Action) -> None:
         """In the pool."""
+        news: tuple[Ended, Known] | BaseException
         try:
-            self._news.put((Ended(action), self._applier.apply(action, partial(self._progress, action))))
+            news = Ended(action), self._applier.apply(action, partial(self._progress, action))
         except StorageError as error:
             log.warning("Sync of %s failed", action.path, exc_info=error)
-            self._news.put((Ended(action, error), {}))
+            news = Ended(action, error), {}
         except BaseException as error:  # noqa: BLE001  # the calling thread raises it
-            self._news.put(error)
+            news = error
+        self._in_flight.give_back(action.size)
+        self._news.put(news)
 
     def _progress(self, action: Action, done: int, size: int) -> None:
         if self._stopped.is_set():

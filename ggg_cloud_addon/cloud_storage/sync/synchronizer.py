@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ..errors import LocalFileError, MassDeleteError, StoreUnavailableError
 from ..files import translated
+from ..in_flight import InFlight
 from ..names import STATE_FOLDER, STORE_FOLDER
 from ..providers.base import Provider
 from .apply import Applier
@@ -39,7 +40,7 @@ class Storage(Protocol):
 
     @property
     def max_concurrency(self) -> int:
-        """How many transfers run side by side."""
+        """How many large transfers run side by side."""
 
 
 class StorageSynchronizer:
@@ -49,7 +50,7 @@ class StorageSynchronizer:
         """Nothing is read or written yet."""
         self._provider = manager.provider
         self._prefix = manager.key_prefix
-        self._jobs = manager.max_concurrency
+        self._in_flight = InFlight(manager.max_concurrency)
         self._config = config
         self._root = Path(config.local_dir)
 
@@ -80,7 +81,7 @@ class StorageSynchronizer:
         location, identity = self._provider.location, self._get_ready()
         with (
             open_state(self._root, f"{identity} {self._prefix}", location, read_only=self._config.dry_run) as state,
-            ThreadPoolExecutor(self._jobs) as pool,
+            ThreadPoolExecutor(self._in_flight.threads) as pool,
             contextlib.ExitStack() as ending,
         ):
             # Else a sync that is stopped would first read all that it meant to compare.
@@ -114,7 +115,7 @@ class StorageSynchronizer:
                 return replace(result, dry_run=True)
             trash = Trash(self._root)
             applier = Applier(self._provider, self._prefix, self._root, local, remote, trash)
-            runner = Runner(applier, pool, self._jobs, state, result, say, tell)
+            runner = Runner(applier, pool, self._in_flight, state, result, say, tell)
             runner.run([each for each in plan if each.kind in DELETES])  # their places may be taken by what arrives
             runner.run([each for each in plan if each.kind not in (*DELETES, *WAITING)])
             self._provider.tidy()

@@ -21,7 +21,7 @@ from .aws_errors import code_of, status_of, was_retried
 from .aws_objects import answered_at, etag_of, look, tier, version, write_options
 from .aws_unfinished import Record, UnfinishedUploads
 from .base import CHUNK, Condition, IfAbsent, IfMatch, ObjectInfo, OnBytes, Source
-from .streams import Body, Interrupted, Parts, Patience, read_source
+from .streams import Body, Interrupted, Parts, Patience, equal_pieces, read_source
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,9 @@ class Uploader:
 
         def send_all(record: Record, there: Mapping[int, Any]) -> list[dict[str, Any]]:
             sender = self._part_sender(key, record, there)
-            parts, sent = Parts(self._pool, key, source, part_size, sender).send_all(on_bytes)
+            parts, sent = Parts(self._pool, key, source, equal_pieces(source.size, part_size), sender).send_all(
+                on_bytes
+            )
             source.verify()
             if sent != sha256:
                 raise SourceChangedError(

@@ -21,7 +21,7 @@ from .azure_client import SINGLE
 from .azure_errors import BlocksLostError, foreign_upload
 from .azure_streams import Sent
 from .base import ObjectInfo, OnBytes, Source
-from .streams import Body, Parts, Patience
+from .streams import Body, Parts, Patience, equal_pieces
 
 MOST_BLOCKS = 50_000
 """In one blob (Microsoft Learn, "Scalability and performance targets for Blob storage")."""
@@ -84,7 +84,8 @@ class Blocks:
                     )
                 return block_id
 
-            staged = Parts(self._pool, self._key, source, block_size(source.size, SINGLE), send).send_all(on_bytes)
+            pieces = equal_pieces(source.size, block_size(source.size, SINGLE))
+            staged = Parts(self._pool, self._key, source, pieces, send).send_all(on_bytes)
             source.verify()
             return staged
 

@@ -9,11 +9,12 @@ import io
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 
+from ..changes import Piece
 from ..errors import LocalFileError, StoreUnavailableError
 from .base import ObjectInfo, OnBytes, Source
 
@@ -162,26 +163,26 @@ def read_source(reader: BinaryIO, size: int, key: str) -> bytes:
 
 
 class Parts(Generic[Answer]):
-    """Sends the parts of one file side by side, reading it once and in order."""
+    """Sends the parts of one file side by side, reading it in order."""
 
     def __init__(
         self,
         pool: ThreadPoolExecutor,
         key: str,
         source: Source,
-        part_size: int,
+        pieces: Sequence[Piece],
         send: Callable[[int, bytes, OnBytes], Answer],
     ) -> None:
-        """``send(number, content, on_bytes)`` sends one part, numbered from 0, without a retry of its own.
+        """``send(number, content, on_bytes)`` sends one piece, numbered from 0, without a retry of its own.
 
-        A part lies in memory only while a thread of the pool has it: the pool's size bounds the memory of all files.
+        Of a piece that the store has already and copies, the content is empty. A piece lies in memory only while a
+        thread of the pool has it: the pool's size bounds the memory of all files.
         """
         self._pool = pool
         self._key = key
         self._source = source
-        self._part_size = part_size
+        self._pieces = pieces
         self._send = send
-        self._count = max(1, -(-source.size // part_size))
         self._moved: SimpleQueue[int | None] = SimpleQueue()
         self._stop = threading.Event()
         self._reading = threading.Lock()
@@ -189,7 +190,7 @@ class Parts(Generic[Answer]):
         self._digest = hashlib.sha256()
 
     def send_all(self, on_bytes: OnBytes | None) -> tuple[list[Answer], str]:
-        """Send everything; the parts' answers in order, and the SHA-256 of what was read.
+        """Send everything; the pieces' answers in order, and the SHA-256 of all that was read.
 
         Raises:
             StorageError: the source cannot be read, or the store did not take a part.
@@ -197,11 +198,11 @@ class Parts(Generic[Answer]):
         """
         answers: dict[int, Answer] = {}
         with self._source.open() as reader:
-            jobs = [self._pool.submit(self._job, reader, answers) for _ in range(self._count)]
+            jobs = [self._pool.submit(self._job, reader, answers) for _ in self._pieces]
             try:
                 for job in jobs:
                     job.add_done_callback(self._finished)
-                left = self._count
+                left = len(self._pieces)
                 while left:
                     moved = self._moved.get()
                     if moved is None:
@@ -216,7 +217,7 @@ class Parts(Generic[Answer]):
         for error in errors:
             if not isinstance(error, _EndedError | Interrupted):
                 raise error
-        return [answers[number] for number in range(self._count)], self._digest.hexdigest()
+        return [answers[number] for number in range(len(self._pieces))], self._digest.hexdigest()
 
     def _finished(self, job: Future[None]) -> None:
         if job.cancelled() or job.exception():
@@ -226,8 +227,11 @@ class Parts(Generic[Answer]):
     def _job(self, reader: BinaryIO, answers: dict[int, Answer]) -> None:
         with self._reading:
             number, self._next = self._next, self._next + 1
-            content = read_source(reader, self._part_size, self._key)
-            self._digest.update(content)
+            piece, content = self._pieces[number], b""
+            if piece.source is None:
+                reader.seek(piece.start)
+                content = read_source(reader, piece.length, self._key)
+                self._digest.update(content)
         patience = Patience(lambda: len(answers), self._stop.wait)
         while True:
             sent = 0
@@ -246,6 +250,11 @@ class Parts(Generic[Answer]):
             except StoreUnavailableError as error:
                 self._moved.put(-sent)
                 patience.failed(error)
+
+
+def equal_pieces(size: int, length: int) -> list[Piece]:
+    """A content in pieces of one length, but the last; an empty one is a piece too."""
+    return [Piece(begin, min(length, size - begin)) for begin in range(0, max(1, size), length)]
 
 
 class _EndedError(Exception):

@@ -50,6 +50,7 @@ class StorageSynchronizer:
         """Nothing is read or written yet."""
         self._provider = manager.provider
         self._prefix = manager.key_prefix
+        self._jobs = manager.max_concurrency
         self._in_flight = InFlight(manager.max_concurrency)
         self._config = config
         self._root = Path(config.local_dir)
@@ -82,10 +83,11 @@ class StorageSynchronizer:
         with (
             open_state(self._root, f"{identity} {self._prefix}", location, read_only=self._config.dry_run) as state,
             ThreadPoolExecutor(self._in_flight.threads) as pool,
+            ThreadPoolExecutor(self._jobs) as readers,
             contextlib.ExitStack() as ending,
         ):
             # Else a sync that is stopped would first read all that it meant to compare.
-            ending.callback(pool.shutdown, wait=False, cancel_futures=True)
+            ending.callback(readers.shutdown, wait=False, cancel_futures=True)
             say(f"Looking at {self._root} and {location}")
             known = state.load()
             # To ask a store what it can do may take a write, and a dry run makes none.
@@ -94,7 +96,7 @@ class StorageSynchronizer:
             for sentence in missing:
                 say(sentence)
             base = {path: file for path, file in known.items() if self._config.takes(path)}
-            comparer = Comparer(self._provider, self._prefix, self._root, pool)
+            comparer = Comparer(self._provider, self._prefix, self._root, readers)
             local, remote = self._look(base, identity, tell)
             for path in local.keys() & base.keys():
                 found, was = local[path], base[path]

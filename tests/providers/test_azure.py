@@ -517,8 +517,9 @@ def test_blocks_that_another_commit_threw_away_are_sent_again(
         if sum(moved) == len(BIG) and not done.is_set():
             done.set()
             blob = sdk.get_blob_client("arm.blend")
-            blob.stage_block("another" * 9 + "!", b"other")
-            blob.commit_block_list([BlobBlock("another" * 9 + "!")])  # drops all that is not in it
+            other = "another".ljust(azure_blocks.ID_SIZE, "!")
+            blob.stage_block(other, b"other")
+            blob.commit_block_list([BlobBlock(other)])  # drops all that is not in it
 
     provider.put("arm.blend", BytesSource(BIG), on_bytes=meddle)
     assert done.is_set()

@@ -1,15 +1,17 @@
 """A blob in blocks: how large content is sent, resumed and copied.
 
-A block's ID is its place and the hash of its bytes. So an upload that was interrupted, by whatever and on whichever
-machine, is resumed without any record: the store is asked which blocks it has, and only the others are sent. That
-also goes for blocks of the blob's present content that have not changed.
+A block's ID has the hash of its bytes. So an upload that was interrupted, by whatever and on whichever machine, is
+resumed without any record: the store is asked which blocks it has, and only the others are sent. That also goes for
+blocks of the blob's present content. Large content is cut where the content says so, see :mod:`.azure_cut`: then the
+present content has most blocks of the new one, wherever something was inserted. Smaller content is in equal blocks,
+whose IDs have their places.
 
 Blocks that no commit takes up are dropped by Azure a week later (Microsoft Learn, "Put Block"); there is nothing to
 clean up. A commit throws away all other uncommitted blocks of the blob: then the loser sends his again.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -18,19 +20,16 @@ from azure.storage.blob import BlobClient
 
 from ..errors import ObjectNotFoundError
 from .azure_client import SINGLE
+from .azure_cut import MOST_BLOCKS, SHORTEST_ID, Cut, block_id, cut
 from .azure_errors import BlocksLostError, foreign_upload
 from .azure_streams import Sent
 from .base import ObjectInfo, OnBytes, Source
 from .streams import Body, Parts, Patience, equal_pieces
 
-MOST_BLOCKS = 50_000
-"""In one blob (Microsoft Learn, "Scalability and performance targets for Blob storage")."""
 COPY_SIZE = 64 << 20
 """Bytes that the store copies in one request."""
-ID_SIZE = 64
-"""Characters of a block's ID: the most that Azure takes."""
-SHORTEST_ID = 30
-"""Leaves 96 bits for the hash."""
+ID_SIZE = 38
+"""Characters of a block's ID, with 128 bits of the hash. A longer one makes every list of blocks longer."""
 
 Answer = TypeVar("Answer")
 Staged = TypeVar("Staged")
@@ -65,27 +64,14 @@ class Blocks:
             commit: gets the IDs and the SHA-256.
         """
 
+        cuts = cut(self._key, source, on_bytes)
+
         def stage_all() -> tuple[list[str], str]:
             there, id_size = self._there()
-
-            def send(number: int, content: bytes, on_part: OnBytes) -> str:
-                block_id = _block_id(number, hashlib.sha256(content).hexdigest(), id_size)
-                if block_id in there:
-                    on_part(len(content))
-                    return block_id
-                with self._translated(self._key):
-                    self._blob.stage_block(
-                        block_id,
-                        content,
-                        length=len(content),
-                        retry_total=0,  # Parts sends it again, as long as anything gets through
-                        **Sent(Body(content, on_part)).options,
-                        **self._lease,
-                    )
-                return block_id
-
-            pieces = equal_pieces(source.size, block_size(source.size, SINGLE))
-            staged = Parts(self._pool, self._key, source, pieces, send).send_all(on_bytes)
+            if cuts is None:
+                staged = self._stage_equal(source, there, id_size, on_bytes)
+            else:
+                staged = self._stage_cut(source, cuts[0], there, id_size, on_bytes), cuts[1]
             source.verify()
             return staged
 
@@ -94,6 +80,51 @@ class Blocks:
                 on_bytes(-source.size)
 
         return self._committed(stage_all, lambda staged: (commit(*staged), staged[1]), take_back)
+
+    def _stage_equal(
+        self, source: Source, there: Container[str], id_size: int, on_bytes: OnBytes | None
+    ) -> tuple[list[str], str]:
+        """In blocks of one length; their IDs, and the SHA-256 of what was read."""
+
+        def send(number: int, content: bytes, on_part: OnBytes) -> str:
+            each = block_id(number, hashlib.sha256(content).hexdigest(), id_size)
+            if each in there:
+                on_part(len(content))
+            else:
+                self._stage(each, content, on_part)
+            return each
+
+        pieces = equal_pieces(source.size, block_size(source.size, SINGLE))
+        return Parts(self._pool, self._key, source, pieces, send).send_all(on_bytes)
+
+    def _stage_cut(
+        self, source: Source, cuts: Sequence[Cut], there: Mapping[str, int], id_size: int, on_bytes: OnBytes | None
+    ) -> list[str]:
+        """In that one of the ways to cut it by which least is sent; the blocks' IDs."""
+        ways = [(each, each.lacking(there, id_size)) for each in cuts]
+        way, lacking = min(ways, key=lambda each: sum(each[0].pieces[number].length for number in each[1]))
+        ids = way.ids(id_size)
+        pieces = [way.pieces[number] for number in lacking]
+
+        def send(index: int, content: bytes, on_part: OnBytes) -> None:
+            way.check(lacking[index], content)
+            self._stage(ids[lacking[index]], content, on_part)
+
+        if on_bytes is not None:
+            on_bytes(source.size - sum(piece.length for piece in pieces))
+        Parts(self._pool, self._key, source, pieces, send).send_all(on_bytes)
+        return ids
+
+    def _stage(self, each: str, content: bytes, on_part: OnBytes) -> None:
+        with self._translated(self._key):
+            self._blob.stage_block(
+                each,
+                content,
+                length=len(content),
+                retry_total=0,  # Parts sends it again, as long as anything gets through
+                **Sent(Body(content, on_part)).options,
+                **self._lease,
+            )
 
     def copy(self, source: ObjectInfo, url: str, commit: Commit) -> Mapping[str, Any]:
         """Have the store read them from a URL of its own; the commit's answer."""
@@ -106,18 +137,18 @@ class Blocks:
                 digest = hashlib.sha256(
                     f"{source.key}\0{source.etag}\0{source.version_id}\0{size}".encode()
                 ).hexdigest()
-                block_id = _block_id(start // size, digest, id_size)
-                if block_id not in there:
+                each = block_id(start // size, digest, id_size)
+                if each not in there:
                     with self._translated(self._key):
                         self._blob.stage_block_from_url(
-                            block_id,
+                            each,
                             url,
                             source_offset=start,
                             source_length=min(size, source.size - start),
                             headers={"x-ms-source-if-match": source.etag},
                             **self._lease,
                         )
-                return block_id
+                return each
 
             return list(self._pool.map(stage, range(0, source.size, size)))
 
@@ -136,23 +167,20 @@ class Blocks:
                 patience.failed(error)
                 again()
 
-    def _there(self) -> tuple[set[str], int]:
-        """The IDs that the store has, and how long a new one has to be: like the other uncommitted ones."""
+    def _there(self) -> tuple[dict[str, int], int]:
+        """What the store has, IDs and lengths, and how long a new ID has to be: like the other uncommitted ones."""
         try:
             with self._translated(self._key):
                 committed, uncommitted = self._blob.get_block_list("all", **self._lease)
         except ObjectNotFoundError:
-            return set(), ID_SIZE
+            return {}, ID_SIZE
         sizes = {len(block.id.encode()) for block in uncommitted} or {ID_SIZE}
         if min(sizes) < SHORTEST_ID:
             raise foreign_upload(self._key)
-        return {block.id for block in (*committed, *uncommitted)}, sizes.pop()
+        # The commit takes the uncommitted one of two with one ID, so its length counts.
+        return {block.id: block.size for block in (*committed, *uncommitted)}, sizes.pop()
 
 
 def block_size(size: int, least: int) -> int:
     """Bytes of each block, so that there are not too many."""
     return max(least, -(-size // MOST_BLOCKS))
-
-
-def _block_id(number: int, digest: str, size: int) -> str:
-    return f"{number:05}-{digest}"[:size].ljust(size, "-")

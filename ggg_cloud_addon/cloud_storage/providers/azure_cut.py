@@ -1,0 +1,97 @@
+"""Content in blocks that are cut by what it is: a new version of a blob has most of the former one's blocks.
+
+The name of such a block tells its content. So whatever machine stored the former version, and with no record of it,
+the store's list of blocks is all that it takes to know what has to be sent.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from itertools import accumulate
+
+from ..changes import Piece
+from ..chunks import Chunks, can_cut, joined, length_of, take
+from ..errors import LocalFileError, SourceChangedError, StorageError
+from .base import OnBytes, Source
+
+LEAST, MOST = 16 << 20, 8 << 30
+"""Bytes of a content that is cut. Below, it does not pay; above, there would be too many blocks, or too long ones."""
+JOINED = (1, 4, 16)
+"""How many chunks make a block, about."""
+MANY = 8_192
+"""Blocks, from which on more chunks make one: each takes a request, and 70 bytes of every commit."""
+MOST_BLOCKS = 50_000
+"""In one blob (Microsoft Learn, "Scalability and performance targets for Blob storage")."""
+SHORTEST_ID = 30
+"""Leaves 96 bits for the hash."""
+
+
+class Cut:
+    """A content in blocks."""
+
+    def __init__(self, chunks: Chunks, count: int) -> None:
+        """``count`` chunks make a block, about."""
+        self.count = count
+        blocks = chunks if count == 1 else joined(chunks, count)
+        self._blocks = list(blocks)
+        starts = accumulate(map(length_of, self._blocks), initial=0)
+        self.pieces = [Piece(start, length_of(block)) for start, block in zip(starts, self._blocks, strict=False)]
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def ids(self, size: int) -> list[str]:
+        """The blocks' IDs, of ``size`` characters. A content that is there again and again is told apart by number."""
+        seen: dict[bytes, int] = {}
+        ids = []
+        for block in self._blocks:
+            number = seen[block] = seen.get(block, -1) + 1
+            ids.append(block_id(number, block[4:].hex(), size))
+        return ids
+
+    def lacking(self, there: Mapping[str, int], id_size: int) -> list[int]:
+        """The numbers of the blocks that the store has not; ``there`` has the lengths of what it has."""
+        ids = self.ids(id_size)
+        return [number for number, piece in enumerate(self.pieces) if there.get(ids[number]) != piece.length]
+
+    def check(self, number: int, content: bytes) -> None:
+        """Look whether bytes that were read are those that were cut.
+
+        Raises:
+            SourceChangedError: they are not.
+        """
+        if self.count == 1:
+            found = [len(content).to_bytes(4, "little") + hashlib.sha256(content).digest()[:16]]
+        else:
+            found = list(joined(take(io.BytesIO(content), len(content))[0], self.count))
+        if found != [self._blocks[number]]:
+            raise SourceChangedError("The file was written to while it was read, so nothing was stored; try again.")
+
+
+def cut(key: str, source: Source, on_bytes: OnBytes | None) -> tuple[list[Cut], str] | None:
+    """Ways to cut a content, the usual one first, and its SHA-256; ``None`` for one that is sent in equal blocks.
+
+    Raises:
+        LocalFileError: it cannot be read.
+        SourceChangedError: it is written to meanwhile.
+    """
+    if not LEAST <= source.size <= MOST or not can_cut():
+        return None
+    try:
+        with source.open() as reader:
+            # Nothing has moved yet, but it can be cancelled.
+            chunks, sha256 = take(reader, source.size, None if on_bytes is None else lambda _: on_bytes(0))
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise LocalFileError(
+            f'"{key}" was not stored: its file on this machine cannot be read ({error.strerror or error}).'
+        ) from error
+    ways = [each for each in (Cut(chunks, count) for count in JOINED) if len(each) <= MOST_BLOCKS]
+    ways.sort(key=lambda each: len(each) > MANY)
+    return ways, sha256
+
+
+def block_id(number: int, digest: str, size: int) -> str:
+    """An ID of ``size`` characters."""
+    return f"{number:05}-{digest}"[:size].ljust(size, "-")

@@ -75,6 +75,9 @@ class AzureProvider:
                 raise ConfigError(f'The storage_tier "{config.storage_tier}" is none of Azure\'s; use one of: {known}.')
             self._tier = TIERS[config.storage_tier.lower()]
         self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="azure")
+        self._small_pool = ThreadPoolExecutor(
+            InFlight(config.max_concurrency).threads, thread_name_prefix="azure-small"
+        )
         self._leases: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -377,7 +380,7 @@ class AzureProvider:
     # -- writing
 
     def _blocks(self, key: str) -> Blocks:
-        return Blocks(key, self._blob(key), self._pool, self._lease(key), self._account.translated)
+        return Blocks(key, self._blob(key), self._pool, self._small_pool, self._lease(key), self._account.translated)
 
     def _commit(
         self, key: str, ids: Sequence[str], stored: Mapping[str, str], condition: Condition, **options: Any

@@ -45,13 +45,21 @@ class Blocks:
         key: str,
         blob: BlobClient,
         pool: ThreadPoolExecutor,
+        small_pool: ThreadPoolExecutor,
         lease: Mapping[str, Any],
         translated: Translated,
     ) -> None:
-        """``lease`` is empty, or the SDK's option for a blob that we have locked."""
+        """Make them; nothing is asked yet.
+
+        Args:
+            pool: for a few large requests at once.
+            small_pool: for many requests of up to :data:`~..in_flight.UNIT`.
+            lease: empty, or the SDK's option for a blob that we have locked.
+        """
         self._key = key
         self._blob = blob
         self._pool = pool
+        self._small_pool = small_pool
         self._lease = lease
         self._translated = translated
 
@@ -112,7 +120,8 @@ class Blocks:
 
         if on_bytes is not None:
             on_bytes(source.size - sum(piece.length for piece in pieces))
-        Parts(self._pool, self._key, source, pieces, send).send_all(on_bytes)
+        pool = self._small_pool if way.count == 1 else self._pool
+        Parts(pool, self._key, source, pieces, send).send_all(on_bytes)
         return ids
 
     def _stage(self, each: str, content: bytes, on_part: OnBytes) -> None:

@@ -59,6 +59,8 @@ class FaultProxy:
         """All requests seen, the oldest first."""
         self.faults = 0
         """How many faults were dealt so far."""
+        self.sent = 0
+        """Bytes that went to the server so far."""
         self._target = (target.hostname, target.port)
         self._orders: list[_Order] = []
         self._cuts: _Cuts | None = None
@@ -427,6 +429,7 @@ class _Link:
         allowed = self._proxy._allowed(len(data))
         with contextlib.suppress(OSError):  # it has left: the other task passes on what it said before, and ends
             await self.server.send(data[:allowed])
+            self._proxy.sent += allowed
         if allowed < len(data):
             raise _CutError
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import botocore.loaders
 import pytest
-from servers import Server
+from servers import AzureServer, Server
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig
 
 AwsConfig = Callable[..., CloudStorageConfig]
+Configure = Callable[..., CloudStorageConfig]
 
 # Each provider and each bucket reads the SDK's description of S3 anew, which is most of a small test's time.
 botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
@@ -39,3 +40,17 @@ def aws_config(tmp_path: Path, bucket_name: str) -> AwsConfig:
         return CloudStorageConfig(provider="aws", **(given | settings))
 
     return config
+
+
+@pytest.fixture
+def configure(tmp_path: Path, azurite: AzureServer, bucket_name: str) -> Configure:
+    """The settings for a container on Azurite, with a credentials file of account name and key."""
+
+    def configure(**settings: object) -> CloudStorageConfig:
+        file = tmp_path / "azure.json"
+        file.write_text(json.dumps({"account_name": azurite.account_name, "account_key": azurite.account_key}))
+        file.chmod(0o600)
+        given = {"bucket_name": bucket_name, "endpoint_url": azurite.account_url, "credentials_file": file}
+        return CloudStorageConfig(provider="azure", **(given | settings))
+
+    return configure

@@ -1,7 +1,6 @@
 """Azure Blob Storage: the conformance suite on Azurite, and what only Azure promises."""
 
 import gzip
-import json
 import random
 import re
 import threading
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from azure.storage.blob import (
@@ -59,20 +57,6 @@ from ggg_cloud_addon.cloud_storage.providers.azure_container import AzureContain
 from ggg_cloud_addon.cloud_storage.providers.base import BucketFacts, IfAbsent, IfMatch, Provider
 
 Configure = Callable[..., CloudStorageConfig]
-
-
-@pytest.fixture
-def configure(tmp_path: Path, azurite: AzureServer, bucket_name: str) -> Configure:
-    """The settings for a container on Azurite, with a credentials file of account name and key."""
-
-    def configure(**settings: object) -> CloudStorageConfig:
-        file = tmp_path / "azure.json"
-        file.write_text(json.dumps({"account_name": azurite.account_name, "account_key": azurite.account_key}))
-        file.chmod(0o600)
-        given = {"bucket_name": bucket_name, "endpoint_url": azurite.account_url, "credentials_file": file}
-        return CloudStorageConfig(provider="azure", **(given | settings))
-
-    return configure
 
 
 @pytest.fixture

@@ -75,9 +75,7 @@ class AzureProvider:
                 raise ConfigError(f'The storage_tier "{config.storage_tier}" is none of Azure\'s; use one of: {known}.')
             self._tier = TIERS[config.storage_tier.lower()]
         self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="azure")
-        self._small_pool = ThreadPoolExecutor(
-            InFlight(config.max_concurrency).threads, thread_name_prefix="azure-small"
-        )
+        self._small_pool = ThreadPoolExecutor(config.max_concurrency**2, thread_name_prefix="azure-small")
         self._leases: dict[str, str] = {}
 
     def __repr__(self) -> str:

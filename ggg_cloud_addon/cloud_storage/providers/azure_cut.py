@@ -88,7 +88,7 @@ def cut(key: str, source: Source, on_bytes: OnBytes | None) -> tuple[list[Cut], 
             f'"{key}" was not stored: its file on this machine cannot be read ({error.strerror or error}).'
         ) from error
     ways = [each for each in (Cut(chunks, count) for count in JOINED) if len(each) <= MOST_BLOCKS]
-    ways.sort(key=lambda each: len(each) > MANY)
+    ways.sort(key=lambda each: max(len(each), MANY))
     return ways, sha256
 
 

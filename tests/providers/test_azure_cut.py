@@ -153,7 +153,7 @@ def test_where_content_cannot_be_cut_it_is_in_equal_blocks(
 
 
 def test_content_that_is_there_again_and_again(
-    provider: AzureProvider, behind: AzureProvider, proxy: FaultProxy
+    provider: AzureProvider, behind: AzureProvider, proxy: FaultProxy, blob: BlobClient
 ) -> None:
     zeros = bytes(20 * MIB)
     put(provider, KEY, zeros)
@@ -164,6 +164,8 @@ def test_content_that_is_there_again_and_again(
     assert proxy.sent < 2 * EDITED
     store(behind, OLD[:MIB] * 20)
     store(behind, OLD[: MIB // 2] + OLD[:MIB] * 20)
+    ids = [each.id for each in blob.get_block_list("committed")[0]]
+    assert len(set(ids)) == len(ids)
 
 
 @pytest.mark.usefixtures("cut_early")

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from azure.storage.blob import BlobClient
 
-from ..errors import ObjectNotFoundError
+from ..errors import ObjectNotFoundError, SourceChangedError
 from .azure_client import SINGLE
 from .azure_cut import MOST_BLOCKS, SHORTEST_ID, Cut, block_id, cut
 from .azure_errors import BlocksLostError, foreign_upload
@@ -71,7 +71,6 @@ class Blocks:
         Args:
             commit: gets the IDs and the SHA-256.
         """
-
         cuts = cut(self._key, source, on_bytes)
 
         def stage_all() -> tuple[list[str], str]:
@@ -115,7 +114,11 @@ class Blocks:
         pieces = [way.pieces[number] for number in lacking]
 
         def send(index: int, content: bytes, on_part: OnBytes) -> None:
-            way.check(lacking[index], content)
+            if not way.is_block(lacking[index], content):
+                raise SourceChangedError(
+                    f'"{self._key}" was written to on this machine while it was uploaded, so nothing was stored; '
+                    "try again."
+                )
             self._stage(ids[lacking[index]], content, on_part)
 
         if on_bytes is not None:

@@ -11,7 +11,7 @@ from itertools import accumulate
 
 from ..changes import Piece
 from ..chunks import Chunks, can_cut, joined, length_of, take
-from ..errors import LocalFileError, SourceChangedError, StorageError
+from ..errors import LocalFileError, StorageError
 from .base import OnBytes, Source
 
 LEAST, MOST = 16 << 20, 8 << 30
@@ -54,18 +54,13 @@ class Cut:
         ids = self.ids(id_size)
         return [number for number, piece in enumerate(self.pieces) if there.get(ids[number]) != piece.length]
 
-    def check(self, number: int, content: bytes) -> None:
-        """Look whether bytes that were read are those that were cut.
-
-        Raises:
-            SourceChangedError: they are not.
-        """
+    def is_block(self, number: int, content: bytes) -> bool:
+        """Whether bytes that were read again are those that were cut."""
         if self.count == 1:
             found = [len(content).to_bytes(4, "little") + hashlib.sha256(content).digest()[:16]]
         else:
             found = list(joined(take(io.BytesIO(content), len(content))[0], self.count))
-        if found != [self._blocks[number]]:
-            raise SourceChangedError("The file was written to while it was read, so nothing was stored; try again.")
+        return found == [self._blocks[number]]
 
 
 def cut(key: str, source: Source, on_bytes: OnBytes | None) -> tuple[list[Cut], str] | None:

@@ -8,6 +8,7 @@ import itertools
 import os
 import secrets
 import shutil
+import stat
 import sys
 import threading
 import time
@@ -40,13 +41,16 @@ class FileSource:
         """
         self.path = path
         with translated(path):
-            if path.is_dir():
-                raise LocalFileError(f'"{path}" is a directory; name a file to upload.')
-            if not path.is_file():
-                raise LocalFileError(f'The file "{path}" does not exist; check the path.')
             self.looked_ns = time.time_ns()
             """When ``stat`` was taken, in nanoseconds since 1970."""
-            self.stat = path.stat()
+            try:
+                self.stat = path.stat()
+            except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in it
+                raise LocalFileError(f'The file "{path}" does not exist; check the path.') from None
+            if stat.S_ISDIR(self.stat.st_mode):
+                raise LocalFileError(f'"{path}" is a directory; name a file to upload.')
+            if not stat.S_ISREG(self.stat.st_mode):
+                raise LocalFileError(f'The file "{path}" does not exist; check the path.')
         self.size = self.stat.st_size
 
     def open(self) -> BinaryIO:
@@ -117,7 +121,7 @@ def part_file(folder: Path, name: str) -> Iterator[Path]:
     """
     # The name is cut so that it stays within the 255 bytes that file systems allow.
     short = name.encode()[:180].decode(errors="ignore")
-    with _living_in(folder) as token:
+    with parts_in(folder) as token:
         path = folder / f".{short}.{next(_numbers):x}.{token}{PART_SUFFIX}"
         try:
             yield path
@@ -134,8 +138,11 @@ _held: dict[Path, tuple[str, FileLock, list[None]]] = {}
 
 
 @contextlib.contextmanager
-def _living_in(folder: Path) -> Iterator[str]:
-    """Hold one lock for all the parts that this process has in a folder; the answer is what their names end with."""
+def parts_in(folder: Path) -> Iterator[str]:
+    """Hold one lock for all the parts that this process has in a folder; the answer is what their names end with.
+
+    Who writes many there holds it meanwhile: to take it for each is a good part of what a small file costs.
+    """
     with _holding:
         if folder not in _held:
             token = secrets.token_hex(6)  # another one each time: a sweep may still have the last one's lock

@@ -3,15 +3,17 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from .components import BatchResult, ComponentInfo, ComponentVersion
 from .config import CloudStorageConfig
 from .errors import AccessDeniedError, InvalidIdError, ObjectNotFoundError, StorageError
-from .files import BytesSource, FileSource
-from .in_flight import InFlight
+from .files import BytesSource, FileSource, parts_in
+from .in_flight import InFlight, most_at_once
 from .metadata import check_metadata
 from .names import check_component_id, check_key, preview_of
 from .providers import open_bucket, open_provider
@@ -19,6 +21,8 @@ from .providers.base import Bucket, Condition, ObjectInfo, Provider, list_all
 from .transfers import Progress, adding_up, download_file
 
 log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 
 DAY = 24 * 3600
 """Seconds."""
@@ -41,7 +45,6 @@ class CloudStorageManager:
         """
         self.config = config
         self.provider = provider or open_provider(config)
-        self._in_flight = InFlight(config.max_concurrency)
         self.authentication_error: str | None = None
         """Why the last :meth:`authenticate` said no."""
 
@@ -191,7 +194,7 @@ class CloudStorageManager:
                 return _failed(component_id, error, Path(path))
             return BatchResult(component_id, Path(path), info)
 
-        return self._in_flight.map(upload, ((item, _size_of(item[0])) for item in items))
+        return self._side_by_side(upload, [(item, _size_of(item[0])) for item in items])
 
     def download_components(self, items: Iterable[tuple[str, str | Path]]) -> list[BatchResult]:
         """Download ``(component_id, path)`` pairs side by side; one that fails does not stop the others."""
@@ -204,7 +207,12 @@ class CloudStorageManager:
                 return _failed(component_id, error, Path(path))
             return BatchResult(component_id, Path(path), info)
 
-        return self._in_flight.map(download, ((item, 0) for item in items))
+        wanted = list(items)
+        with contextlib.ExitStack() as locks:
+            for folder in {Path(path).parent for _, path in wanted}:
+                if folder.is_dir():
+                    locks.enter_context(parts_in(folder))
+            return self._side_by_side(download, [(item, 0) for item in wanted])
 
     def delete_components(self, component_ids: Iterable[str]) -> list[BatchResult]:
         """Delete components, many with one request; one that fails does not stop the others."""
@@ -309,6 +317,29 @@ class CloudStorageManager:
             tier=info.tier,
             metadata=info.metadata,
         )
+
+    def _side_by_side(self, job: Callable[[Item], BatchResult], items: Sequence[tuple[Item, int]]) -> list[BatchResult]:
+        """The results of the items, each with its bytes, in order."""
+        results: dict[int, BatchResult] = {}
+        errors: list[BaseException] = []
+
+        def do(number: int) -> None:
+            try:
+                results[number] = job(items[number][0])
+            except BaseException as error:  # noqa: BLE001  # raised below
+                errors.append(error)
+                running.stop()
+
+        sizes = ((number, size) for number, (_, size) in enumerate(items))
+        with ThreadPoolExecutor(most_at_once(self.max_concurrency)) as pool:
+            running = InFlight(pool, self.max_concurrency, sizes, do)
+            try:
+                running.wait()
+            finally:
+                running.stop()
+        if errors:
+            raise errors[0]
+        return [results[number] for number in range(len(items))]
 
 
 def _failed(component_id: str, error: StorageError, path: Path | None = None) -> BatchResult:

@@ -58,7 +58,8 @@ def download_file(
             raise LocalFileError(f'"{target}" is a directory; name the file to write.')
         with provider.get(key, version_id=version_id, if_match=if_match) as download:
             folder = tmp or target.parent
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.parent.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
             _sweep_once(folder)
             with part_file(folder, target.name) as part:
                 sha256 = _receive(download, part, progress)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -96,7 +97,17 @@ def version(version_id: str | None) -> dict[str, str]:
 def answered_at(answer: Mapping[str, Any]) -> datetime:
     """When the object was made, by the store's clock."""
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    return parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC)
+    return time_of(date).astimezone(UTC) if date else datetime.now(UTC)
+
+
+@lru_cache
+def time_of(header: str) -> datetime:
+    """The time in a header; kept, as many answers have the same one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return parsedate_to_datetime(header)
 
 
 def whole_second(time: datetime) -> datetime:

@@ -26,22 +26,23 @@ class Runner:
         self,
         applier: Applier,
         pool: Executor,
-        in_flight: InFlight,
+        concurrency: int,
         state: State,
         result: SyncResult,
         say: Callable[[str], object],
         tell: OnEvent,
     ) -> None:
-        """``in_flight`` says how many actions run at once; each one's end goes into ``state`` and ``result``."""
+        """``concurrency`` is as for :class:`~..in_flight.InFlight`; each action's end goes into state and result."""
         self._applier = applier
         self._pool = pool
-        self._in_flight = in_flight
+        self._concurrency = concurrency
         self._state = state
         self._result = result
         self._say = say
         self._tell = tell
         self._stopped = threading.Event()
-        self._running = 0
+        self._begun = 0
+        self._ready: queue.SimpleQueue[tuple[Action, int] | None] = queue.SimpleQueue()
         self._news: queue.SimpleQueue[Moved | tuple[Ended, Known] | BaseException] = queue.SimpleQueue()
 
     def run(self, actions: list[Action]) -> None:
@@ -50,33 +51,39 @@ class Runner:
         Raises:
             CancelledError: a callback stopped it; so do what runs in the pool.
         """
+        running: InFlight[Action] = InFlight(self._pool, self._concurrency, iter(self._ready.get, None), self._apply)
         waiting = deque(actions)
         try:
             while True:
-                while waiting and self._in_flight.take(waiting[0].size, wait=False):
+                # A few more than can run, or the pool's threads would have to wait for this one.
+                ahead = 2 * running.at_once if self._concurrency > 1 else 1
+                while waiting and self._begun < ahead:
                     self._begin(waiting.popleft())
-                if not self._running:
+                if not self._begun:
                     return
                 self._tell(self._next())
         except BaseException:
             self._stopped.set()
-            while self._running:  # what is done in spite of that is remembered
+            while self._begun:  # what is done in spite of that is remembered
                 self._next()
             raise
+        finally:
+            self._ready.put(None)
+            running.wait()
 
     def _begin(self, action: Action) -> None:
         if action.kind not in SILENT:
             self._say(f"{action.kind.value}: {action.path} ({action.reason})")
         self._tell(Began(action))
-        self._pool.submit(self._apply, action)
-        self._running += 1
+        self._begun += 1
+        self._ready.put((action, action.size))
 
     def _next(self) -> Moved | Ended:
         """Wait for news from the pool; an end goes into the state and the result."""
         news = self._news.get()
         if isinstance(news, Moved):
             return news
-        self._running -= 1
+        self._begun -= 1
         if isinstance(news, BaseException):
             raise news
         ended, known = news
@@ -90,18 +97,21 @@ class Runner:
 
     def _apply(self, action: Action) -> None:
         """In the pool."""
-        news: tuple[Ended, Known] | BaseException
         try:
-            news = Ended(action), self._applier.apply(action, partial(self._progress, action))
+            if self._stopped.is_set():
+                raise _stopped()
+            self._news.put((Ended(action), self._applier.apply(action, partial(self._progress, action))))
         except StorageError as error:
             log.warning("Sync of %s failed", action.path, exc_info=error)
-            news = Ended(action, error), {}
+            self._news.put((Ended(action, error), {}))
         except BaseException as error:  # noqa: BLE001  # the calling thread raises it
-            news = error
-        self._in_flight.give_back(action.size)
-        self._news.put(news)
+            self._news.put(error)
 
     def _progress(self, action: Action, done: int, size: int) -> None:
         if self._stopped.is_set():
-            raise CancelledError("The sync was stopped.")
+            raise _stopped()
         self._news.put(Moved(action, done, size))
+
+
+def _stopped() -> CancelledError:
+    return CancelledError("The sync was stopped.")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import LocalFileError, MassDeleteError, StoreUnavailableError
-from ..files import translated
-from ..in_flight import InFlight
+from ..files import parts_in, translated
+from ..in_flight import most_at_once
 from ..names import STATE_FOLDER, STORE_FOLDER
 from ..providers.base import Provider
 from .apply import Applier
@@ -20,7 +20,7 @@ from .plan import DELETES, WAITING, Action, Kind, make_plan, refused_deletes
 from .result import ALLOW_DELETES, SyncResult
 from .runner import Runner
 from .scan import Base, Comparer, Local, Remote, scan_local, scan_remote
-from .state import DATABASE, last_location, open_state
+from .state import DATABASE, TMP_FOLDER, last_location, open_state
 from .trash import Trash
 from .whole import notes
 
@@ -51,7 +51,6 @@ class StorageSynchronizer:
         self._provider = manager.provider
         self._prefix = manager.key_prefix
         self._jobs = manager.max_concurrency
-        self._in_flight = InFlight(manager.max_concurrency)
         self._config = config
         self._root = Path(config.local_dir)
 
@@ -82,12 +81,14 @@ class StorageSynchronizer:
         location, identity = self._provider.location, self._get_ready()
         with (
             open_state(self._root, f"{identity} {self._prefix}", location, read_only=self._config.dry_run) as state,
-            ThreadPoolExecutor(self._in_flight.threads) as pool,
+            ThreadPoolExecutor(most_at_once(self._jobs)) as pool,
             ThreadPoolExecutor(self._jobs) as readers,
             contextlib.ExitStack() as ending,
         ):
             # Else a sync that is stopped would first read all that it meant to compare.
             ending.callback(readers.shutdown, wait=False, cancel_futures=True)
+            if not self._config.dry_run:
+                ending.enter_context(parts_in(self._root / TMP_FOLDER))
             say(f"Looking at {self._root} and {location}")
             known = state.load()
             # To ask a store what it can do may take a write, and a dry run makes none.
@@ -117,7 +118,7 @@ class StorageSynchronizer:
                 return replace(result, dry_run=True)
             trash = Trash(self._root)
             applier = Applier(self._provider, self._prefix, self._root, local, remote, trash)
-            runner = Runner(applier, pool, self._in_flight, state, result, say, tell)
+            runner = Runner(applier, pool, self._jobs, state, result, say, tell)
             runner.run([each for each in plan if each.kind in DELETES])  # their places may be taken by what arrives
             runner.run([each for each in plan if each.kind not in (*DELETES, *WAITING)])
             self._provider.tidy()

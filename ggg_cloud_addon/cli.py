@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -159,8 +160,8 @@ def _push(args: argparse.Namespace) -> Answer:
     if args.beside:
         raise UsageError("--beside goes with one file; push several one by one.")
     names = [Path(path).name for path in args.files]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise UsageError(f'More than one file would become "{name}"; push them one by one with --id.')
     told = {name: _told_missing(args, Path(path)) for path, name in zip(args.files, names, strict=True)}
     results = manager.upload_components(zip(args.files, names, strict=True), describe=lambda path: _about(args, path))
@@ -354,7 +355,7 @@ def _batch(args: argparse.Namespace, results: list[BatchResult], done: str) -> A
             print(each.error, file=sys.stderr)
     answer = [
         {"component_id": each.component_id}
-        | (asdict(each.info) if each.info else {})
+        | (vars(each.info) if each.info else {})
         | {"error": str(each.error) if each.error else None}
         for each in results
     ]

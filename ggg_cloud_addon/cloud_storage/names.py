@@ -4,6 +4,7 @@ An ID is an object's key below the prefix, and in a synced folder the relative p
 every artist's system can hold: what Windows, macOS or Linux cannot write is refused before anything is sent.
 """
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -27,6 +28,9 @@ RESERVED_FOLDERS = (STATE_FOLDER, STORE_FOLDER, PREVIEW_FOLDER)
 """No component may lie in them; neither a listing nor a sync shows what does."""
 SYSTEM_FOLDERS = ("lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "@eaDir")
 """What systems keep at the top of a drive; not for us, and often not readable."""
+
+PLAIN = re.compile(r"[a-z0-9_-]{5,100}(\.[a-z0-9]{1,8})?", re.ASCII | re.IGNORECASE)
+"""Most names, which need no closer look: what Windows reserves is shorter (``COM1``) or has a ``$``."""
 
 
 def check_component_id(component_id: str) -> str:
@@ -80,6 +84,8 @@ def _check_part(part: str, shown: str, reserved: tuple[str, ...]) -> None:
 @lru_cache(maxsize=4096)
 def _why_no_file(part: str) -> str | None:
     """Why a file cannot have this name on every system; kept, as an ID and then the key with it are checked."""
+    if PLAIN.fullmatch(part):
+        return None
     try:
         validate_filename(part, platform="universal")
         # Windows also takes "con .blend" and these two for devices (Microsoft: "Naming Files, Paths, and Namespaces").

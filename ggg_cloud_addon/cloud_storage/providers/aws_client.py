@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -108,7 +107,7 @@ class S3:
     def region(self) -> str:
         """The one that requests are signed for."""
         with self._lock:
-            return self._session[2]
+            return self._session[1]
 
     def translated(self, key: str | None = None, version_id: str | None = None) -> AbstractContextManager[None]:
         """Turn what the clients raise into our errors; around every use of them."""
@@ -118,7 +117,7 @@ class S3:
     def _lane(self) -> Lane | None:
         """``None`` where a setting is not for it."""
         with self._lock:
-            session, core, region = self._session
+            session, region = self._session
             validate_region_name(region)
             endpoint, credentials = self._config.endpoint_url, session.get_credentials()
             if credentials is None or ":" in self.bucket or self.bucket.endswith(SPECIAL):
@@ -130,7 +129,7 @@ class S3:
                 url = link.partition("?")[0].removesuffix("/k")
             if get_environ_proxies(url):
                 return None
-            bundle = self._bundle or core.get_config_variable("ca_bundle")
+            bundle = self._bundle or session.get_config_variable("ca_bundle")
             tls = ssl.create_default_context(cafile=bundle or get_cert_path(True))
             return Lane(url, region, credentials.get_frozen_credentials, tls, CONNECT_SECONDS, READ_SECONDS)
 
@@ -147,29 +146,33 @@ class S3:
             return self._made[kind]
 
     @cached_property
-    def _session(self) -> tuple[Any, Any, str]:
-        """boto3's session, botocore's in it, and the region."""
+    def _session(self) -> tuple[Any, str]:
+        """Botocore's session, and the region."""
         given: dict[str, str] = {}
         if self._config.credentials_file:
             given = read_credentials(self._config.credentials_file, (("aws_access_key_id", "aws_secret_access_key"),))
         region = self._config.region or given.pop("region", None)
-        core = botocore.session.get_session()
-        core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time_of)
-        session = boto3.Session(
-            botocore_session=core,
-            profile_name=self._config.profile if not given else None,
-            **{key: value for key, value in given.items() if key.startswith("aws_")},
-        )
+        session = botocore.session.Session(profile=None if given else self._config.profile)
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time_of)
+        if given:
+            session.set_credentials(given["aws_access_key_id"], given["aws_secret_access_key"])
         credentials = session.get_credentials()
         if credentials is not None:
             frozen = credentials.get_frozen_credentials()
             keep_secret(frozen.secret_key, frozen.token)
-        return session, core, region or session.region_name or DEFAULT_REGION
+        return session, region or session.get_config_variable("region") or DEFAULT_REGION
+
+    @cached_property
+    def _clients(self) -> Any:
+        """Boto3's session. Late: it takes a tenth of a second, and where the lane has all answers nobody needs it."""
+        import boto3
+
+        return boto3.Session(botocore_session=self._session[0])
 
     def _make(self, attempts: int, read_seconds: int) -> Any:
-        from s3transfer.utils import signal_not_transferring, signal_transferring  # late: not all need a client
+        from s3transfer.utils import signal_not_transferring, signal_transferring  # late, as boto3 below
 
-        session, _, region = self._session
+        _, region = self._session
         settings = Config(
             region_name=region,
             signature_version="s3v4",
@@ -183,7 +186,9 @@ class S3:
             response_checksum_validation="when_required",
             s3={"addressing_style": "auto" if self._config.endpoint_url is None else "path"},
         )
-        client = session.client("s3", config=settings, endpoint_url=self._config.endpoint_url, verify=self._bundle)
+        client = self._clients.client(
+            "s3", config=settings, endpoint_url=self._config.endpoint_url, verify=self._bundle
+        )
         # By "*" it comes before the SDK's own handler, which turns such answers into errors of the server.
         client.meta.events.register_first("before-parse.*.ListObjectsV2", refuse_pages)
         # What is read to be signed is not sent yet: a body's progress must not count it.

@@ -3,9 +3,11 @@
 import contextlib
 import hashlib
 import os
+import queue
+import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,7 +16,7 @@ from pathlib import Path
 from ..errors import LocalFileError, ObjectNotFoundError, PreconditionFailedError
 from ..files import hash_file, is_link, is_part, translated
 from ..names import RESERVED_FOLDERS, STORE_FOLDER, SYSTEM_FOLDERS, with_folders
-from ..providers.base import Provider, list_all
+from ..providers.base import ObjectInfo, Provider
 from .config import SyncConfig
 
 TICK_NS = 50_000_000
@@ -90,57 +92,70 @@ class BaseFile:
     etag: str
 
 
+Entry = tuple[str, Fingerprint | None]
+"""A file in the folder, or a link."""
 Local = dict[str, LocalFile]
 Remote = dict[str, RemoteFile]
 Base = dict[str, BaseFile]
 
 
-def scan_local(config: SyncConfig, base: Base, remote: Remote, seen: Seen) -> Local:
-    """The folder's files by relative path with ``/``; links are not followed.
+def walk(config: SyncConfig, seen: Seen) -> list[Entry]:
+    """The folder's files by relative path with ``/``, each with its fingerprint, and links with none.
+
+    Raises:
+        LocalFileError: a folder cannot be read or is a store itself; then nothing is known of the rest, and what is
+            not known must not count as deleted.
+    """
+    root = Path(config.local_dir)
+    found: list[Entry] = []
+    with translated(root):
+        if root.exists():  # not in a dry run made before the first run
+            for entry in _walk(root, ""):
+                found.append(entry)
+                if len(found) % ENTRIES == 0:
+                    seen(ENTRIES)
+    return found
+
+
+def scan_local(config: SyncConfig, entries: Iterable[Entry], base: Base, remote: Remote) -> Local:
+    """The files that take part, of all that a :func:`walk` found; links are not followed.
 
     A file is hashed only if it was in the last sync and its fingerprint does not hold any more. Some file systems list
     a name in another Unicode form than it was given (HFS+, some network drives): such a file keeps the path by which
     the last sync or the store knows it.
 
     Raises:
-        LocalFileError: a folder or file cannot be read, was replaced by a link, or is a store itself; then nothing is
-            known of the rest, and what is not known must not count as deleted.
+        LocalFileError: a file cannot be read, or was replaced by a link.
     """
     root = Path(config.local_dir)
     found: Local = {}
-    strange: dict[str, os.stat_result] = {}
+    strange: dict[str, Fingerprint] = {}
     synced: set[str] = set()
     with translated(root):
-        if not root.exists():  # a dry run made before the first run
-            return found
-        for number, (path, stat) in enumerate(_walk(root, ""), 1):
-            if number % ENTRIES == 0:
-                seen(ENTRIES)
-            if stat is None:
+        for path, fingerprint in entries:
+            if fingerprint is None:
                 synced = synced or {name for known in base for name in with_folders(known)}
                 if path in synced:
                     raise LocalFileError(
                         f'"{path}" was synced and is a link now, which a sync does not follow; put it back.'
                     )
                 continue
-            if not config.takes(path):
-                continue
-            if path.isascii() or path in base or path in remote:
-                found[path] = _local_file(root, path, stat, base)
-            else:
-                strange[path] = stat
+            if path in base or path in remote or (path.isascii() and config.takes(path)):  # both hold what takes part
+                found[path] = _local_file(root, path, fingerprint, base)
+            elif not path.isascii() and config.takes(path):
+                strange[path] = fingerprint
         if strange:
             spelled = {unicodedata.normalize("NFC", path): path for path in base.keys() | remote.keys()}
-            for path, stat in strange.items():
+            for path, fingerprint in strange.items():
                 known = spelled.get(unicodedata.normalize("NFC", path), path)
-                if known in found or not _is_same_file(root / known, stat):
+                if known in found or not _is_same_file(root / known, fingerprint):
                     known = path
-                found[known] = _local_file(root, known, stat, base)
+                found[known] = _local_file(root, known, fingerprint, base)
     return found
 
 
-def _local_file(root: Path, path: str, stat: os.stat_result, base: Base) -> LocalFile:
-    fingerprint, known = Fingerprint.of(stat), base.get(path)
+def _local_file(root: Path, path: str, fingerprint: Fingerprint, base: Base) -> LocalFile:
+    known = base.get(path)
     if known is None:
         return LocalFile(fingerprint)
     if known.fingerprint.holds(fingerprint):
@@ -148,14 +163,13 @@ def _local_file(root: Path, path: str, stat: os.stat_result, base: Base) -> Loca
     return LocalFile(fingerprint, hash_file(root / path))
 
 
-def _is_same_file(path: Path, stat: os.stat_result) -> bool:
+def _is_same_file(path: Path, fingerprint: Fingerprint) -> bool:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return os.path.samestat(os.lstat(path), stat)
+        return Fingerprint.of(os.lstat(path)) == fingerprint
     return False
 
 
-def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result | None]]:
-    """Files with their stat, and links with none."""
+def _walk(root: Path, folder: str) -> Iterator[Entry]:
     with os.scandir(root / folder) as entries:
         for entry in entries:
             path = folder + entry.name
@@ -171,20 +185,52 @@ def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result | None]
                     yield from _walk(root, path + "/")
             elif entry.is_file(follow_symlinks=False) and not is_part(entry.name):
                 with contextlib.suppress(FileNotFoundError):  # Blender's "x.blend@", renamed since
-                    yield path, os.lstat(entry.path)  # entry.stat() knows no inode on Windows
+                    yield path, Fingerprint.of(os.lstat(entry.path))  # entry.stat() knows no inode on Windows
 
 
-def scan_remote(provider: Provider, prefix: str, config: SyncConfig, seen: Seen) -> Remote:
-    """The store's objects by component ID, from one listing.
+@contextlib.contextmanager
+def listing_ahead(provider: Provider, prefix: str, pool: Executor) -> Iterator[Iterator[ObjectInfo]]:
+    """What :func:`~..providers.base.list_all` gives, listed by a thread of the pool that does not wait to be asked."""
+    pages: queue.SimpleQueue[list[ObjectInfo] | BaseException | None] = queue.SimpleQueue()
+    stopped = threading.Event()
+
+    def list_pages() -> None:
+        try:
+            token = None
+            while not stopped.is_set():
+                page = provider.list(prefix, token=token)
+                pages.put(list(page.objects))
+                token = page.next_token
+                if token is None:
+                    break
+            pages.put(None)
+        except BaseException as error:  # noqa: BLE001  # raised where the objects are taken
+            pages.put(error)
+
+    def objects() -> Iterator[ObjectInfo]:
+        while (page := pages.get()) is not None:
+            if isinstance(page, BaseException):
+                raise page
+            yield from page
+
+    pool.submit(list_pages)
+    try:
+        yield objects()
+    finally:
+        stopped.set()
+
+
+def scan_remote(objects: Iterable[ObjectInfo], prefix: str, config: SyncConfig, seen: Seen, known: Base) -> Remote:
+    """The store's objects by component ID, from one listing; ``known`` are some that take part.
 
     Raises:
         StorageError: a page of the listing failed; half a listing is none.
     """
     found: Remote = {}
-    for number, info in enumerate(list_all(provider, prefix), 1):
+    for number, info in enumerate(objects, 1):
         if number % ENTRIES == 0:
             seen(ENTRIES)
-        if config.takes(path := info.key.removeprefix(prefix)):
+        if (path := info.key.removeprefix(prefix)) in known or config.takes(path):
             found[path] = RemoteFile(info.etag, info.size, info.modified)
     return found
 

@@ -37,7 +37,8 @@ class State:
     def __init__(self, database: sqlite3.Connection) -> None:
         """Use :func:`open_state`."""
         self._database = database
-        self._committed = time.monotonic()
+        self._news: dict[str, BaseFile | None] = {}
+        self._saved = time.monotonic()
 
     def load(self) -> Base:
         """Every path of the last sync."""
@@ -46,17 +47,25 @@ class State:
 
     def remember(self, path: str, file: BaseFile | None) -> None:
         """Both sides hold this content now, or neither holds any."""
-        if file is None:
-            self._database.execute("DELETE FROM files WHERE path = ?", (path,))
-        else:
-            seen = file.fingerprint
-            self._database.execute(
-                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (path, seen.size, seen.mtime_ns, seen.inode, seen.ctime_ns, seen.settled, file.sha256, file.etag),
-            )
-        if time.monotonic() - self._committed > COMMIT_SECONDS:
-            self._database.commit()
-            self._committed = time.monotonic()
+        self._news[path] = file
+        if time.monotonic() - self._saved > COMMIT_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        """Write down what is new, in one transaction."""
+        self._database.executemany(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (path, seen.size, seen.mtime_ns, seen.inode, seen.ctime_ns, seen.settled, file.sha256, file.etag)
+                for path, file in self._news.items()
+                if file is not None and (seen := file.fingerprint)
+            ),
+        )
+        gone = [(path,) for path, file in self._news.items() if file is None]
+        self._database.executemany("DELETE FROM files WHERE path = ?", gone)
+        self._database.commit()
+        self._news.clear()
+        self._saved = time.monotonic()
 
 
 @contextlib.contextmanager
@@ -91,10 +100,11 @@ def open_state(local_dir: Path, store: str, location: str, *, read_only: bool = 
             (local_dir / TMP_FOLDER).mkdir(exist_ok=True)
             sweep_parts(local_dir / TMP_FOLDER)
         with contextlib.closing(_open_database(folder / DATABASE, store, location)) as database:
+            state = State(database)
             try:
-                yield State(database)
+                yield state
             finally:
-                database.commit()
+                state.save()
     except sqlite3.Error as error:
         raise LocalFileError(f'The sync state in "{folder}" cannot be written ({error}); is the disk full?') from error
     finally:

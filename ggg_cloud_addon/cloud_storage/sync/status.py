@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..providers.base import list_all
 from .config import SyncConfig
 from .plan import Action, Kind, make_plan
-from .scan import Base, Local, Remote, Seen, scan_local, scan_remote
+from .scan import Base, Local, Remote, Seen, scan_local, scan_remote, walk
 from .state import open_state
 from .synchronizer import Storage
 
@@ -37,7 +38,8 @@ def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
         StorageError: the store cannot be listed.
     """
     provider, prefix = storage.provider, storage.key_prefix
-    listed = scan_remote(provider, prefix, replace(config, file_patterns=("*",), exclude_patterns=()), seen)
+    everything = replace(config, file_patterns=("*",), exclude_patterns=())
+    listed = scan_remote(list_all(provider, prefix), prefix, everything, seen, {})
     store = f"{provider.identity} {prefix}"
     with open_state(Path(config.local_dir), store, provider.location, read_only=True) as state:
         # At a glance: a sync reads what has not settled, here its size and times are enough.
@@ -47,7 +49,7 @@ def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
             if config.takes(path)
         }
     remote = {path: file for path, file in listed.items() if config.takes(path)}
-    local = scan_local(config, base, remote, seen)
+    local = scan_local(config, walk(config, seen), base, remote)
     return sorted(
         _statuses(local, remote, base, listed, config), key=lambda each: each.path.encode(errors="surrogateescape")
     )

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -12,14 +12,14 @@ from ..errors import LocalFileError, MassDeleteError, StoreUnavailableError
 from ..files import parts_in, translated
 from ..in_flight import most_at_once
 from ..names import STATE_FOLDER, STORE_FOLDER
-from ..providers.base import Provider
+from ..providers.base import Provider, list_all
 from .apply import Applier
 from .config import SyncConfig
 from .events import Looked, OnEvent, Planned
 from .plan import DELETES, WAITING, Action, Kind, make_plan, refused_deletes
 from .result import ALLOW_DELETES, SyncResult
 from .runner import Runner
-from .scan import Base, Comparer, Local, Remote, scan_local, scan_remote
+from .scan import Base, Comparer, Local, Remote, listing_ahead, scan_local, scan_remote, walk
 from .state import DATABASE, TMP_FOLDER, last_location, open_state
 from .trash import Trash
 from .whole import notes
@@ -98,7 +98,7 @@ class StorageSynchronizer:
                 say(sentence)
             base = {path: file for path, file in known.items() if self._config.takes(path)}
             comparer = Comparer(self._provider, self._prefix, self._root, readers)
-            local, remote = self._look(base, identity, tell)
+            local, remote = self._look(base, identity, tell, readers)
             for path in local.keys() & base.keys():
                 found, was = local[path], base[path]
                 if found.sha256 == was.sha256 and not was.fingerprint.holds(found.fingerprint):
@@ -150,7 +150,7 @@ class StorageSynchronizer:
                 root.mkdir(parents=True, exist_ok=True)
         return identity
 
-    def _look(self, base: Base, identity: str, tell: OnEvent) -> tuple[Local, Remote]:
+    def _look(self, base: Base, identity: str, tell: OnEvent, readers: Executor) -> tuple[Local, Remote]:
         entries = 0
 
         def seen(count: int) -> None:
@@ -158,12 +158,18 @@ class StorageSynchronizer:
             entries += count
             tell(Looked(entries))
 
-        remote = scan_remote(self._provider, self._prefix, self._config, seen)
+        with contextlib.ExitStack() as listing:
+            if self._jobs > 1:
+                objects = listing.enter_context(listing_ahead(self._provider, self._prefix, readers))
+            else:
+                objects = list_all(self._provider, self._prefix)
+            found = walk(self._config, seen)
+            remote = scan_remote(objects, self._prefix, self._config, seen, base)
         if self._provider.identity != identity:  # a drive that went away looks like an empty store
             raise StoreUnavailableError(
                 f"{self._provider.location} went away while it was listed; nothing was done. Connect it again."
             )
-        return scan_local(self._config, base, remote, seen), remote
+        return scan_local(self._config, found, base, remote), remote
 
     def _refused(
         self, plan: tuple[Action, ...], local: Local, remote: Remote, base: Base, comparer: Comparer

@@ -1,10 +1,11 @@
 """S3: the conformance suite on a server that knows its users, and what only S3 promises."""
 
 import json
+import logging
 import multiprocessing
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,10 @@ from ggg_cloud_addon.cloud_storage.errors import (
     PreconditionFailedError,
     UnsupportedError,
 )
-from ggg_cloud_addon.cloud_storage.providers import aws, aws_upload
+from ggg_cloud_addon.cloud_storage.providers import aws, aws_client, aws_upload
 from ggg_cloud_addon.cloud_storage.providers.aws import AwsProvider
 from ggg_cloud_addon.cloud_storage.providers.aws_bucket import AwsBucket
+from ggg_cloud_addon.cloud_storage.providers.aws_lane import Lane
 from ggg_cloud_addon.cloud_storage.providers.base import BucketFacts, IfAbsent, IfMatch, Provider
 
 AwsConfig = Callable[..., CloudStorageConfig]
@@ -70,11 +72,37 @@ def unfinished(client: Any, bucket: str) -> list[str]:
 
 class TestConformance(ProviderConformance):
     @pytest.fixture
-    def provider(self, moto: Server, aws_config: AwsConfig) -> Iterator[Provider]:
+    def provider(self, moto: Server, aws_config: AwsConfig, caplog: pytest.LogCaptureFixture) -> Iterator[Provider]:
+        config = aws_config(moto)
+        AwsBucket(config).create()
+        caplog.set_level(logging.DEBUG, aws_client.__name__)
+        provider = AwsProvider(config)
+        yield provider
+        assert unfinished(moto.client(), config.bucket_name) == []
+        assert provider._s3._lane is not None
+        assert provider._s3._lane.is_open
+        assert not [said for said in caplog.get_records("call") if "no answer" in said.getMessage()]
+
+
+class TestConformanceByBoto3Alone(ProviderConformance):
+    """Nobody above the provider can tell whether the fast lane served, which is closed here."""
+
+    rounds = 12
+
+    @pytest.fixture
+    def provider(self, moto: Server, aws_config: AwsConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+        monkeypatch.setattr(Lane, "is_open", False)
         config = aws_config(moto)
         AwsBucket(config).create()
         yield AwsProvider(config)
         assert unfinished(moto.client(), config.bucket_name) == []
+
+    def fill(self, provider: Provider, names: Iterable[str]) -> None:
+        """By the lane, which is faster."""
+        assert isinstance(provider, AwsProvider)
+        with pytest.MonkeyPatch.context() as only:
+            only.setattr(Lane, "is_open", True)
+            super().fill(provider, names)
 
 
 # -- what the store was asked for, read back from it

@@ -68,6 +68,9 @@ class S3:
 
         Args:
             once: boto3 does not retry it.
+
+        Raises:
+            ConfigError: something answers that is no S3.
         """
         lane, maybe_done = self._lane, False
         if lane is not None and lane.is_open:
@@ -84,6 +87,8 @@ class S3:
             if maybe_done:
                 error.response["ResponseMetadata"]["RetryAttempts"] += 1
             raise
+        if "Key" in options and "ETag" not in answer:  # what says nothing of the object is something else
+            raise problems.not_this_kind(self.store, KIND)
         if lane is not None:
             lane.failed()
         return answer
@@ -130,7 +135,10 @@ class S3:
             if get_environ_proxies(url):
                 return None
             bundle = self._bundle or session.get_config_variable("ca_bundle")
-            tls = ssl.create_default_context(cafile=bundle or get_cert_path(True))
+            try:
+                tls = ssl.create_default_context(cafile=bundle or get_cert_path(True))
+            except OSError:  # of the bundle; boto3 says what is wrong with it
+                return None
             return Lane(url, region, credentials.get_frozen_credentials, tls, CONNECT_SECONDS, READ_SECONDS)
 
     @property

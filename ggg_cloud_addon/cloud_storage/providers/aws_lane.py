@@ -17,6 +17,7 @@ import hmac
 import http.client
 import io
 import logging
+import socket
 import ssl
 import time
 from collections import deque
@@ -179,7 +180,7 @@ class Lane:
             query = "&".join(f"{quote(name, safe='')}={quote(names[name], safe='')}" for name in sorted(names))
         headers = {HEADERS[name]: str(value) for name, value in options.items() if name in HEADERS}
         for name, value in options.get("Metadata", {}).items():
-            headers[f"x-amz-meta-{name}"] = " ".join(value.split())
+            headers[f"x-amz-meta-{name}"] = value
         credentials = self._credentials()
         if credentials.token:
             headers["x-amz-security-token"] = credentials.token
@@ -189,7 +190,7 @@ class Lane:
         headers["x-amz-content-sha256"] = content = self._hash_of(options, body)
         names_of = sorted(headers)
         signed = ";".join(names_of)
-        lines = "".join(f"{name}:{headers[name]}\n" for name in names_of)
+        lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names_of)
         scope = f"{now[:8]}/{self._region}/s3/aws4_request"
         request = f"{method}\n{path}\n{query}\n{lines}\n{signed}\n{content}"
         key = _signing_key(credentials.secret_key, now[:8], self._region)
@@ -288,7 +289,10 @@ class _Connection:
         return self._reader.read1(size)  # type: ignore[attr-defined,no-any-return]
 
     def close(self) -> None:
-        """Both are closed, as either would keep the socket open."""
+        """Both are closed, as either would keep the socket open; a thread that waits for bytes waits no more."""
+        if self._made.sock is not None:
+            with contextlib.suppress(OSError):
+                self._made.sock.shutdown(socket.SHUT_RDWR)
         self._reader.close()
         self._made.close()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
-from ..errors import StoreUnavailableError
+from ..errors import CancelledError, StoreUnavailableError
 from .base import ObjectInfo
 from .streams import Patience
 
@@ -105,13 +105,19 @@ class _Range:
 
     def _run(self) -> None:
         try:
-            first = _late(self._fetch, self._start, self._stop)
-            for chunk in resumed(self._key, self._start, self._stop, first, self._fetch, self._closed.wait):
+            first = self._ask(self._start, self._stop)
+            for chunk in resumed(self._key, self._start, self._stop, first, self._ask, self._closed.wait):
                 self._chunks.put(chunk)
                 if self._closed.is_set():
                     return
         finally:
             self._chunks.put(None)
+
+    def _ask(self, start: int, stop: int) -> Iterator[bytes]:
+        """Nobody is asked for what nobody reads any more."""
+        if self._closed.is_set():
+            raise CancelledError(f'The download of "{self._key}" was stopped.')
+        yield from self._fetch(start, stop)
 
 
 def resumed(

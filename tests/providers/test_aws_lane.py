@@ -1,7 +1,6 @@
 """The fast lane to S3 gives what boto3 gives, whatever a server says; and steps aside where it has no answer."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from ggg_cloud_addon.cloud_storage.providers.aws_bucket import AwsBucket
 from ggg_cloud_addon.cloud_storage.providers.aws_client import S3
 from ggg_cloud_addon.cloud_storage.providers.aws_conditions import ALL
 from ggg_cloud_addon.cloud_storage.providers.aws_lane import FAILURES, Lane
-from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent, ObjectInfo, Provider, list_all
+from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent, Provider, list_all
 
 AwsConfig = Callable[..., CloudStorageConfig]
 
@@ -103,9 +102,7 @@ SPOILT: dict[str, Spoil] = {
     "no HTTP": lambda good, act: Raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n", ends=True),
     "bytes": lambda good, act: Raw(bytes(range(256)) * 8, ends=True),
     "a line that never ends": lambda good, act: Raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * (1 << 18), ends=True),
-    "a length that is no number": lambda good, act: Raw(
-        b"HTTP/1.1 200 OK\r\nContent-Length: three\r\n\r\n", ends=True
-    ),
+    "a length that is no number": lambda good, act: Raw(b"HTTP/1.1 200 OK\r\nContent-Length: three\r\n\r\n", ends=True),
     "400": refusal("400 Bad Request", "RequestTimeout"),
     "429": refusal("429 Too Many Requests", "SlowDown"),
     "500": refusal("500 Internal Server Error", "InternalError"),
@@ -229,7 +226,9 @@ OTHER_WAYS: dict[str, Callable[[Raw], Raw]] = {
         + b"\r\n\r\n"
         + good.content.partition(b"\r\n\r\n")[2]
     ),
-    "no space": lambda good: Raw(good.content.replace(b"ETag: ", b"ETag:").replace(b"Content-Length: ", b"Content-Length:")),
+    "no space": lambda good: Raw(
+        good.content.replace(b"ETag: ", b"ETag:").replace(b"Content-Length: ", b"Content-Length:")
+    ),
     "no reason": lambda good: Raw(good.content.replace(b"200 OK", b"200").replace(b"206 Partial Content", b"206")),
     "a long head": lambda good: Raw(good.content.replace(b"\r\n", b"\r\nX-Amz-Id-2: " + b"x" * 20000 + b"\r\n", 1)),
     "told to go on first": lambda good: Raw(b"HTTP/1.1 100 Continue\r\n\r\n" + good.content),
@@ -391,9 +390,7 @@ STORE = replace(NOBODY, url="http://store.studio.example:9000")
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_there_is_no_lane_past_a_proxy(
-    aws_config: AwsConfig, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
+def test_there_is_no_lane_past_a_proxy(aws_config: AwsConfig, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     assert S3(aws_config(STORE))._lane is not None
@@ -441,7 +438,9 @@ def test_what_transfers_and_listings_consist_of_needs_no_boto3(provider: AwsProv
 def test_the_parts_of_an_upload_go_by_the_lane(provider: AwsProvider) -> None:
     sent: list[str] = []
     for client in (provider._s3.client, provider._s3.slow, provider._s3.single):
-        client.meta.events.register("before-send.s3", lambda request, **_: sent.append(f"{request.method} {request.url}"))
+        client.meta.events.register(
+            "before-send.s3", lambda request, **_: sent.append(f"{request.method} {request.url}")
+        )
     put(provider, "arm.blend", LARGE)
     assert [each for each in sent if "partNumber" in each] == []
     assert [each for each in sent if each.startswith("POST")] != []

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
@@ -132,7 +133,7 @@ class S3:
             else:  # boto3 knows which of Amazon's addresses
                 link = self.client.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": "k"})
                 url = link.partition("?")[0].removesuffix("/k")
-            if get_environ_proxies(url):
+            if urlsplit(url).scheme in get_environ_proxies(url):
                 return None
             bundle = self._bundle or session.get_config_variable("ca_bundle")
             try:

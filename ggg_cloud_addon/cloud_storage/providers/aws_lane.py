@@ -61,7 +61,7 @@ QUERY = {
     "UploadId": "uploadId",
     "VersionId": "versionId",
 }
-REFUSALS = (403, 404, 412)
+REFUSALS = (403, 404, 412, 416)
 """Statuses that boto3 takes for the last word too."""
 UNSURE = ("SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "PermanentRedirect")
 PIECE = 1 << 18

@@ -48,7 +48,7 @@ class CloudStorageConfig:
     max_concurrency: int = 8
     """Large files at a time. Small ones, which wait for answers rather than for the line: up to its square."""
     bandwidth_limit: int | None = None
-    """Bytes per second over all transfers with a cloud; ``None`` is no limit."""
+    """Bytes per second over all transfers with a cloud, up and down together; ``None`` is no limit."""
     ca_bundle: str | Path | None = None
     """A PEM file with the certificates to trust instead of the system's."""
 

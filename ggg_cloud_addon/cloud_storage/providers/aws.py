@@ -32,6 +32,7 @@ from .aws_objects import (
 from .aws_unfinished import UnfinishedUploads
 from .aws_upload import Uploader
 from .base import Capabilities, Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion, OnBytes, Page, Source
+from .limits import Rate
 from .ranges import RANGE, Ahead, RangedDownload
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ class AwsProvider:
         self._ahead = Ahead(self._pool, config.max_concurrency)
         unfinished = UnfinishedUploads(self.identity)
         self._conditions = Conditions(self._s3, config.prefix, self.erase, unfinished)
-        self._uploader = Uploader(config, self._s3, self._conditions, self._pool, unfinished)
+        self._rate = Rate(config.bandwidth_limit)
+        self._uploader = Uploader(config, self._s3, self._conditions, self._pool, unfinished, self._rate)
 
     def __repr__(self) -> str:
         return f"AwsProvider({self.identity!r})"
@@ -144,7 +146,9 @@ class AwsProvider:
 
             def chunks(answer: Any) -> Iterator[bytes]:
                 with self._s3.translated(key, version_id):
-                    yield from answer["Body"].iter_chunks(READ_SIZE)
+                    for chunk in answer["Body"].iter_chunks(self._rate.piece(READ_SIZE)):
+                        self._rate.take(len(chunk))
+                        yield chunk
 
             def fetch(begin: int, end: int) -> Iterator[bytes]:
                 with self._s3.translated(key, version_id):

@@ -21,6 +21,7 @@ from .aws_errors import code_of, status_of, was_retried
 from .aws_objects import answered_at, etag_of, look, tier, version, write_options
 from .aws_unfinished import Record, UnfinishedUploads
 from .base import CHUNK, Condition, IfAbsent, IfMatch, ObjectInfo, OnBytes, Source
+from .limits import Rate
 from .streams import Body, Interrupted, Parts, Patience, equal_pieces, read_source
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Uploader:
         conditions: Conditions,
         pool: ThreadPoolExecutor,
         unfinished: UnfinishedUploads,
+        rate: Rate,
     ) -> None:
         """``pool`` sends the parts of all files; ``unfinished`` keeps the records of this bucket's uploads."""
         self._config = config
@@ -54,6 +56,7 @@ class Uploader:
         self._conditions = conditions
         self._pool = pool
         self._unfinished = unfinished
+        self._rate = rate
         self._lock = threading.Lock()
         self._running = 0
 
@@ -126,7 +129,7 @@ class Uploader:
                 "put_object",
                 {
                     "Key": key,
-                    "Body": Body(content, on_bytes),
+                    "Body": Body(content, on_bytes, self._rate),
                     "ChecksumSHA256": base64.b64encode(digest.digest()).decode(),
                     **write_options(self._config, metadata, digest.hexdigest()),
                     **asked,
@@ -300,7 +303,7 @@ class Uploader:
                             "Key": key,
                             "UploadId": record.upload.upload_id,
                             "PartNumber": number,
-                            "Body": Body(content, on_bytes),
+                            "Body": Body(content, on_bytes, self._rate),
                             "ChecksumCRC32": checksum,
                         },
                         once=True,

@@ -42,8 +42,9 @@ from .azure_answers import SNAPSHOT, conditions, etag_of, is_object, listed, obj
 from .azure_blocks import Blocks
 from .azure_client import SINGLE, Account
 from .azure_errors import refused
-from .azure_streams import Sent, Taken
+from .azure_streams import READ, Sent, Taken
 from .base import Capabilities, Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion, OnBytes, Page, Source
+from .limits import Rate
 from .streams import Body, ResumingDownload, read_source
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class AzureProvider:
         self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="azure")
         self._small_pool = ThreadPoolExecutor(config.max_concurrency**2, thread_name_prefix="azure-small")
         self._leases: dict[str, str] = {}
+        self._rate = Rate(config.bandwidth_limit)
 
     def __repr__(self) -> str:
         return f"AzureProvider({self._account.container_name!r})"
@@ -173,7 +175,7 @@ class AzureProvider:
                 overwrite=True,  # the condition says whether
                 metadata=encode_metadata(metadata, sha256),
                 standard_blob_tier=self._tier,
-                **Sent(Body(content, on_bytes)).options,
+                **Sent(Body(content, on_bytes, self._rate)).options,
                 **options,
             ),
         )
@@ -347,9 +349,10 @@ class AzureProvider:
     def _chunks(self, key: str, body: Taken) -> Iterator[bytes]:
         while True:
             with self._account.translated(key):
-                chunk = body.read()
+                chunk = body.read(self._rate.piece(READ))
             if not chunk:
                 return
+            self._rate.take(len(chunk))
             yield chunk
 
     def _url(self, key: str, version_id: str | None, seconds: int) -> str:
@@ -378,7 +381,8 @@ class AzureProvider:
     # -- writing
 
     def _blocks(self, key: str) -> Blocks:
-        return Blocks(key, self._blob(key), self._pool, self._small_pool, self._lease(key), self._account.translated)
+        pools = self._pool, self._small_pool
+        return Blocks(key, self._blob(key), *pools, self._lease(key), self._account.translated, self._rate)
 
     def _commit(
         self, key: str, ids: Sequence[str], stored: Mapping[str, str], condition: Condition, **options: Any

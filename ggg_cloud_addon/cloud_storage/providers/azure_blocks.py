@@ -24,6 +24,7 @@ from .azure_cut import MOST_BLOCKS, SHORTEST_ID, Cut, block_id, cut
 from .azure_errors import BlocksLostError, foreign_upload
 from .azure_streams import Sent
 from .base import ObjectInfo, OnBytes, Source
+from .limits import Rate
 from .streams import Body, Parts, Patience, equal_pieces
 
 COPY_SIZE = 64 << 20
@@ -48,6 +49,7 @@ class Blocks:
         small_pool: ThreadPoolExecutor,
         lease: Mapping[str, Any],
         translated: Translated,
+        rate: Rate,
     ) -> None:
         """Make them; nothing is asked yet.
 
@@ -62,6 +64,7 @@ class Blocks:
         self._small_pool = small_pool
         self._lease = lease
         self._translated = translated
+        self._rate = rate
 
     def put(
         self, source: Source, on_bytes: OnBytes | None, commit: Callable[[Sequence[str], str], Mapping[str, Any]]
@@ -134,7 +137,7 @@ class Blocks:
                 content,
                 length=len(content),
                 retry_total=0,  # Parts sends it again, as long as anything gets through
-                **Sent(Body(content, on_part)).options,
+                **Sent(Body(content, on_part, self._rate)).options,
                 **self._lease,
             )
 

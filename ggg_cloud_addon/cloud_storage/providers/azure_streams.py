@@ -13,7 +13,7 @@ from .streams import Body
 PIECE = 1 << 16
 """Bytes sent at a time."""
 READ = 1 << 18
-"""Bytes taken from a connection at a time: what came before it breaks is kept."""
+"""Bytes taken from a connection at a time at most: what came before it breaks is kept."""
 
 
 class Sent:
@@ -51,9 +51,9 @@ class Taken:
         """For the SDK's call that downloads."""
         return {"raw_response_hook": self._take}
 
-    def read(self) -> bytes:
+    def read(self, size: int) -> bytes:
         """The next bytes, as they are stored: also a body with a Content-Encoding; none at the end."""
-        content: bytes = self._raw.read(READ, decode_content=False)
+        content: bytes = self._raw.read(size, decode_content=False)
         return content
 
     def close(self) -> None:

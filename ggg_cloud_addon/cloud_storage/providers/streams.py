@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 from ..changes import Piece
 from ..errors import LocalFileError, StoreUnavailableError
 from .base import ObjectInfo, OnBytes, Source
+from .limits import Rate
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -40,26 +41,30 @@ class Interrupted(BaseException):
 class Body(io.BytesIO):
     """The bytes of one request; tells how many went out, and takes them back when a retry sends them again."""
 
-    def __init__(self, content: bytes, on_bytes: OnBytes | None) -> None:
-        """``on_bytes`` may raise, to stop the request: :class:`Interrupted` comes out of it then."""
+    def __init__(self, content: bytes, on_bytes: OnBytes | None, rate: Rate) -> None:
+        """``on_bytes`` may raise, to stop the request: :class:`Interrupted` comes out of it then.
+
+        What is read to be sent is taken of ``rate``.
+        """
         super().__init__(content)
         self._size = len(content)
         self._on_bytes = on_bytes
+        self._rate = rate
         self._silent = False
 
     def __len__(self) -> int:
         return self._size
 
     def read(self, size: int | None = -1) -> bytes:
-        """The next bytes."""
-        content = super().read(size)
-        self._tell(len(content))
+        """The next bytes; of a rate that is limited, fewer than asked for, as a pipe gives them."""
+        content = super().read(size if self._silent or size is None else self._rate.piece(size))
+        self._take(len(content))
         return content
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         """The next bytes, into a buffer."""
         count = super().readinto(buffer)
-        self._tell(count)
+        self._take(count)
         return count
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -76,6 +81,11 @@ class Body(io.BytesIO):
     def signal_transferring(self) -> None:
         """From now on it is read to be sent."""
         self._silent = False
+
+    def _take(self, count: int) -> None:
+        if not self._silent:
+            self._rate.take(count)
+        self._tell(count)
 
     def _tell(self, count: int) -> None:
         if self._on_bytes is None or self._silent or not count:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 STEP = 0.05
-"""Seconds: the longest that one piece takes of the limit, and what those who come late may make up for."""
+"""Seconds: the longest that one piece takes of the limit, and the most that one who comes late makes up for."""
 
 
 class Rate:

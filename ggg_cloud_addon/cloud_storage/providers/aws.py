@@ -17,6 +17,7 @@ from ..config import CloudStorageConfig
 from ..errors import ConfigError, ObjectNotFoundError, StorageError, UnsupportedError
 from ..names import RESERVED_FOLDERS
 from . import problems
+from .aws_changes import Former
 from .aws_client import S3
 from .aws_conditions import ALL, Conditions
 from .aws_errors import KIND, code_of, is_out_of_range, status_of, was_retried
@@ -63,7 +64,8 @@ class AwsProvider:
         unfinished = UnfinishedUploads(self.identity)
         self._conditions = Conditions(self._s3, config.prefix, self.erase, unfinished)
         self._rate = Rate(config.bandwidth_limit)
-        self._uploader = Uploader(config, self._s3, self._conditions, self._pool, unfinished, self._rate)
+        former = Former(self._s3, self.identity)
+        self._uploader = Uploader(config, self._s3, self._conditions, self._pool, unfinished, former, self._rate)
 
     def __repr__(self) -> str:
         return f"AwsProvider({self.identity!r})"

@@ -206,12 +206,13 @@ class Lane:
         ).encode()
 
     def _hash_of(self, options: Mapping[str, Any], body: Any) -> str:
-        """What is signed of the body. Like boto3, a part is signed only where no TLS protects it."""
+        """What is signed of the body. A part's bytes are not: the SHA-256 of the whole is, in the metadata, and a
+        download compares it."""
         if body is None:
             return EMPTY
         if "ChecksumSHA256" in options:
             return base64.b64decode(options["ChecksumSHA256"]).hex()
-        return "UNSIGNED-PAYLOAD" if self._is_tls else hashlib.sha256(body.getbuffer()).hexdigest()
+        return "UNSIGNED-PAYLOAD"
 
     def _connection(self) -> "_Connection | None":
         """One that is idle and that the server has not closed."""

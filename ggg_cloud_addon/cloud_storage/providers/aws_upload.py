@@ -13,14 +13,22 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ..config import CloudStorageConfig
-from ..errors import SourceChangedError, StorageError, StoreUnavailableError
+from ..errors import (
+    CancelledError,
+    LocalFileError,
+    PreconditionFailedError,
+    SourceChangedError,
+    StorageError,
+    StoreUnavailableError,
+)
 from . import problems
+from .aws_changes import Changes, Former, whole_checksum
 from .aws_client import S3
 from .aws_conditions import Conditions
 from .aws_errors import code_of, status_of, was_retried
 from .aws_objects import answered_at, etag_of, look, tier, version, write_options
 from .aws_unfinished import Record, UnfinishedUploads
-from .base import CHUNK, Condition, IfAbsent, IfMatch, ObjectInfo, OnBytes, Source
+from .base import Condition, IfAbsent, IfMatch, ObjectInfo, OnBytes, Source
 from .limits import Rate
 from .streams import Body, Interrupted, Parts, Patience, equal_pieces, read_source
 
@@ -33,6 +41,8 @@ MAX_PARTS = 10_000
 COPY_SIZE = 5 << 30
 """The longest object that one request copies (Amazon S3 user guide, "Copying, moving, and renaming objects")."""
 COPY_PART_SIZE = 512 << 20
+VARIED = 1
+"""Stands for the part size in the record of an upload whose parts are of many sizes."""
 MINUTE = 60.0
 
 Metadata = Mapping[str, str]
@@ -48,6 +58,7 @@ class Uploader:
         conditions: Conditions,
         pool: ThreadPoolExecutor,
         unfinished: UnfinishedUploads,
+        former: Former,
         rate: Rate,
     ) -> None:
         """``pool`` sends the parts of all files; ``unfinished`` keeps the records of this bucket's uploads."""
@@ -56,6 +67,7 @@ class Uploader:
         self._conditions = conditions
         self._pool = pool
         self._unfinished = unfinished
+        self._former = former
         self._rate = rate
         self._lock = threading.Lock()
         self._running = 0
@@ -141,24 +153,100 @@ class Uploader:
     def _put_parts(
         self, key: str, source: Source, condition: Condition, metadata: Metadata, on_bytes: OnBytes | None
     ) -> ObjectInfo:
+        moved = 0
+
+        def count_bytes(count: int) -> None:
+            nonlocal moved
+            moved += count
+            if on_bytes is not None:
+                on_bytes(count)
+
+        changes = None if isinstance(condition, IfAbsent) else self._former.changes(key, source, on_bytes)
+        if changes is not None:
+            try:
+                with self._s3.translated(key):
+                    return self._put_changes(key, source, condition, metadata, count_bytes, changes)
+            except (CancelledError, LocalFileError, SourceChangedError, StoreUnavailableError):
+                raise
+            except StorageError as error:
+                if condition is not None and isinstance(error, PreconditionFailedError):
+                    raise
+                self._former.failed(key, error)
+            count_bytes(-moved)
+        return self._put_all(key, source, condition, metadata, on_bytes)
+
+    def _put_all(
+        self, key: str, source: Source, condition: Condition, metadata: Metadata, on_bytes: OnBytes | None
+    ) -> ObjectInfo:
         """Read twice: S3 wants the metadata, and in it the hash, before the first part."""
-        sha256 = _hash(key, source, on_bytes)
         part_size = max(PART_SIZE, -(-source.size // MAX_PARTS // MIB) * MIB)
+        pieces = equal_pieces(source.size, part_size)
+        sha256, checksums = _hash(key, source, part_size, on_bytes)
+        if len(checksums) != len(pieces):
+            raise _changed_source(key)
+        cut = self._former.cut_beside(source)
 
         def send_all(record: Record, there: Mapping[int, Any]) -> list[dict[str, Any]]:
-            sender = self._part_sender(key, record, there)
-            parts, sent = Parts(self._pool, key, source, equal_pieces(source.size, part_size), sender).send_all(
-                on_bytes
-            )
+            send_part = self._part_sender(key, record, there)
+
+            def send(index: int, content: bytes, on_part: OnBytes) -> dict[str, Any]:
+                checksum = zlib.crc32(content)
+                if checksum != checksums[index]:
+                    raise _changed_source(key)
+                part = send_part(index + 1, content, checksum, on_part)
+                cut.sent(len(content))
+                return part
+
+            parts = Parts(self._pool, key, source, pieces, send).send_all(on_bytes)
             source.verify()
-            if sent != sha256:
-                raise SourceChangedError(
-                    f'"{key}" was written to on this machine while it was uploaded, so nothing was stored; try again.'
-                )
             return parts
 
         options = write_options(self._config, metadata, sha256) | {"ChecksumAlgorithm": "CRC32"}
-        made = self._make_of_parts(key, condition, sha256, sha256, part_size, options, send_all)
+        try:
+            made = self._make_of_parts(key, condition, sha256, sha256, part_size, options, send_all)
+            taken = cut.result()
+        finally:
+            cut.stop()
+        if taken is not None and taken[1] == sha256:
+            self._former.remember(made, *taken)
+        return replace(made, size=source.size, metadata=dict(metadata))
+
+    def _put_changes(
+        self, key: str, source: Source, condition: Condition, metadata: Metadata, on_bytes: OnBytes, changes: Changes
+    ) -> ObjectInfo:
+        """Parts that are copied from the object's present content where that has them."""
+        former, pieces = changes.former, changes.pieces
+
+        def send_all(record: Record, there: Mapping[int, Any]) -> list[dict[str, Any]]:
+            send_part = self._part_sender(key, record, there)
+
+            def send(index: int, content: bytes, on_part: OnBytes) -> dict[str, Any]:
+                piece, number = pieces[index], index + 1
+                if piece.source is None:
+                    part = send_part(number, content, zlib.crc32(content), on_part)
+                else:
+                    copied = there.get(number)
+                    if copied is None or copied["Size"] != piece.length:
+                        upload_id = record.upload.upload_id or ""
+                        with self._s3.translated(key):
+                            copied = self._former.copy(key, upload_id, number, piece, former.etag, source)
+                    on_part(piece.length)
+                    part = {"PartNumber": number, "ETag": copied["ETag"]}
+                return {name: part[name] for name in ("PartNumber", "ETag")}
+
+            parts = Parts(self._pool, key, source, pieces, send).send_all(on_bytes)
+            source.verify()
+            return parts
+
+        options = write_options(self._config, metadata, changes.sha256)
+        whole = {}
+        if self._s3.is_amazon:
+            options |= {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
+            whole = whole_checksum(changes.crc32)
+        # The same parts only if they are made of the same former content.
+        content = f"{changes.sha256} of {former.etag}"
+        made = self._make_of_parts(key, condition, changes.sha256, content, VARIED, options, send_all, whole)
+        self._former.remember(made, changes.chunks, changes.sha256)
         return replace(made, size=source.size, metadata=dict(metadata))
 
     def _copy_parts(
@@ -198,12 +286,14 @@ class Uploader:
         part_size: int,
         options: Mapping[str, Any],
         send_all: Callable[[Record, Mapping[int, Any]], list[dict[str, Any]]],
+        whole: Mapping[str, str] | None = None,
     ) -> ObjectInfo:
         """Parts that are written down before they are sent, and ended if they do not become an object.
 
         Args:
             content: tells it from any other, see :class:`~.aws_unfinished.Upload`.
             send_all: gets the record and the parts that are there, and answers with what S3 wants to know of each part.
+            whole: the checksum of the whole, for the request that puts it together.
         """
         with self._unfinished.hold(key, content, part_size, options) as record:
             try:
@@ -219,6 +309,7 @@ class Uploader:
                         UploadId=record.upload.upload_id,
                         MultipartUpload={"Parts": parts},
                         **asked,
+                        **(whole or {}),
                     ),
                 )
             except BaseException:
@@ -288,10 +379,11 @@ class Uploader:
 
     def _part_sender(
         self, key: str, record: Record, there: Mapping[int, Any]
-    ) -> Callable[[int, bytes, OnBytes], dict[str, Any]]:
-        def send(index: int, content: bytes, on_bytes: OnBytes) -> dict[str, Any]:
-            number = index + 1
-            checksum = base64.b64encode(zlib.crc32(content).to_bytes(4)).decode()
+    ) -> Callable[[int, bytes, int, OnBytes], dict[str, Any]]:
+        """Sends a part by its number, with its CRC32."""
+
+        def send(number: int, content: bytes, crc32: int, on_bytes: OnBytes) -> dict[str, Any]:
+            checksum = base64.b64encode(crc32.to_bytes(4)).decode()
             part = there.get(number)
             if part and part["Size"] == len(content):
                 on_bytes(len(content))
@@ -347,11 +439,20 @@ class Uploader:
                     client.abort_multipart_upload(**where)
 
 
-def _hash(key: str, source: Source, on_bytes: OnBytes | None) -> str:
-    digest = hashlib.sha256()
-    with source.open() as reader:
-        while chunk := read_source(reader, CHUNK, key):
-            digest.update(chunk)
+def _changed_source(key: str) -> SourceChangedError:
+    return SourceChangedError(
+        f'"{key}" was written to on this machine while it was uploaded, so nothing was stored; try again.'
+    )
+
+
+def _hash(key: str, source: Source, part_size: int, on_bytes: OnBytes | None) -> tuple[str, list[int]]:
+    """The SHA-256 of the whole, and beside it the CRC32 of each part."""
+    digest, checksums = hashlib.sha256(), []
+    with source.open() as reader, ThreadPoolExecutor(1) as beside:
+        while content := read_source(reader, part_size, key):
+            checksum = beside.submit(zlib.crc32, content)
+            digest.update(content)
+            checksums.append(checksum.result())
             if on_bytes is not None:
                 on_bytes(0)  # nothing has moved yet, but it can be cancelled
-    return digest.hexdigest()
+    return digest.hexdigest(), checksums

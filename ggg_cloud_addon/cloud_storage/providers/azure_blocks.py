@@ -104,8 +104,9 @@ class Blocks:
                 self._stage(each, content, on_part)
             return each
 
-        pieces = equal_pieces(source.size, block_size(source.size, SINGLE))
-        return Parts(self._pool, self._key, source, pieces, send).send_all(on_bytes)
+        pieces, digest = equal_pieces(source.size, block_size(source.size, SINGLE)), hashlib.sha256()
+        ids = Parts(self._pool, self._key, source, pieces, send, digest.update).send_all(on_bytes)
+        return ids, digest.hexdigest()
 
     def _stage_cut(
         self, source: Source, cuts: Sequence[Cut], there: Mapping[str, int], id_size: int, on_bytes: OnBytes | None

@@ -4,7 +4,6 @@ A request is retried by the cloud's own SDK. A long transfer is more than a requ
 through it goes on (:class:`Patience`), so parts are sent without the SDK's retries, and there is one retry, not two.
 """
 
-import hashlib
 import io
 import random
 import threading
@@ -182,8 +181,11 @@ class Parts(Generic[Answer]):
         source: Source,
         pieces: Sequence[Piece],
         send: Callable[[int, bytes, OnBytes], Answer],
+        on_read: Callable[[bytes], object] = lambda content: None,
     ) -> None:
         """``send(number, content, on_bytes)`` sends one piece, numbered from 0, without a retry of its own.
+
+        ``on_read`` gets what is read, in order.
 
         Of a piece that the store has already and copies, the content is empty. A piece lies in memory only while a
         thread of the pool has it: the pool's size bounds the memory of all files.
@@ -197,10 +199,10 @@ class Parts(Generic[Answer]):
         self._stop = threading.Event()
         self._reading = threading.Lock()
         self._next = 0
-        self._digest = hashlib.sha256()
+        self._on_read = on_read
 
-    def send_all(self, on_bytes: OnBytes | None) -> tuple[list[Answer], str]:
-        """Send everything; the pieces' answers in order, and the SHA-256 of all that was read.
+    def send_all(self, on_bytes: OnBytes | None) -> list[Answer]:
+        """Send everything; the pieces' answers in order.
 
         Raises:
             StorageError: the source cannot be read, or the store did not take a part.
@@ -227,7 +229,7 @@ class Parts(Generic[Answer]):
         for error in errors:
             if not isinstance(error, _EndedError | Interrupted):
                 raise error
-        return [answers[number] for number in range(len(self._pieces))], self._digest.hexdigest()
+        return [answers[number] for number in range(len(self._pieces))]
 
     def _finished(self, job: Future[None]) -> None:
         if job.cancelled() or job.exception():
@@ -241,7 +243,7 @@ class Parts(Generic[Answer]):
             if piece.source is None:
                 reader.seek(piece.start)
                 content = read_source(reader, piece.length, self._key)
-                self._digest.update(content)
+                self._on_read(content)
         patience = Patience(lambda: len(answers), self._stop.wait)
         while True:
             sent = 0

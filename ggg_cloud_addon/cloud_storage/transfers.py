@@ -1,14 +1,19 @@
 """Objects to files: whole, checked, or not at all."""
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from .errors import IntegrityError, LocalFileError, StoreUnavailableError
 from .files import flush_to_disk, hash_file, move_into_place, part_file, sweep_parts, translated
 from .providers.base import Download, ObjectInfo, OnBytes, Provider
+
+LARGE = 16 << 20
+"""Bytes above which content is hashed by a thread of its own."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all. Raise CancelledError in it to stop the transfer."""
@@ -80,13 +85,24 @@ def _receive(download: Download, part: Path, progress: Progress | None) -> str:
     on_bytes = adding_up(progress, info.size)
     digest = hashlib.sha256()
     arrived = 0
-    with part.open("wb") as writer:
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(part.open("wb"))
+        # To hash a large one takes longer than all else.
+        beside = stack.enter_context(ThreadPoolExecutor(1)) if info.size > LARGE else None
+        hashed: Future[None] | None = None
         for chunk in download:
-            digest.update(chunk)
+            if beside is None:
+                digest.update(chunk)
+            else:
+                if hashed is not None:
+                    hashed.result()
+                hashed = beside.submit(digest.update, chunk)
             writer.write(chunk)
             arrived += len(chunk)
             if on_bytes is not None:
                 on_bytes(len(chunk))
+        if hashed is not None:
+            hashed.result()
         flush_to_disk(writer)
     if info.sha256 not in (None, digest.hexdigest()):
         raise IntegrityError(

@@ -39,7 +39,7 @@ from .ranges import RANGE, Ahead, RangedDownload
 log = logging.getLogger(__name__)
 
 DELETE_AT_ONCE = 1000
-READ_SIZE = 128 << 10
+READ_SIZE = 1 << 20
 """Bytes of a download that a connection which breaks loses at most."""
 UNVERSIONED = "null"
 """The version ID of what was stored without versioning (Amazon S3 user guide, "How S3 Versioning works")."""

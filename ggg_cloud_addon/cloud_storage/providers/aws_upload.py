@@ -448,10 +448,12 @@ def _changed_source(key: str) -> SourceChangedError:
 def _hash(key: str, source: Source, part_size: int, on_bytes: OnBytes | None) -> tuple[str, list[int]]:
     """The SHA-256 of the whole, and beside it the CRC32 of each part."""
     digest, checksums = hashlib.sha256(), []
-    with source.open() as reader, ThreadPoolExecutor(1) as beside:
-        while content := read_source(reader, part_size, key):
-            checksum = beside.submit(zlib.crc32, content)
-            digest.update(content)
+    with source.open() as reader, ThreadPoolExecutor(2) as beside:
+        content = read_source(reader, part_size, key)
+        while content:
+            hashed, checksum = beside.submit(digest.update, content), beside.submit(zlib.crc32, content)
+            content = read_source(reader, part_size, key)
+            hashed.result()
             checksums.append(checksum.result())
             if on_bytes is not None:
                 on_bytes(0)  # nothing has moved yet, but it can be cancelled

@@ -19,6 +19,7 @@ import io
 import logging
 import socket
 import ssl
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -310,6 +311,7 @@ class _Stream:
         is_empty: bool,
     ) -> None:
         self._connection: _Connection | None = connection
+        self._letting_go = threading.Lock()
         self._headers = headers
         self._free = free
         self._is_chunked = not is_empty and headers.get("transfer-encoding", "").lower() == "chunked"
@@ -342,17 +344,23 @@ class _Stream:
         try:
             if self._is_chunked:
                 yield self.read()
-            while self._connection is not None:
-                yield self._some(self._connection.read(min(size, self._left)))
+            while (connection := self._connection) is not None:
+                yield self._some(connection.read(min(size, self._left)))
                 self._end_if_done()
         except (OSError, ValueError) as error:
             raise ResponseStreamingError(error=error) from error
 
     def close(self) -> None:
-        """A body that was not read to its end takes its connection with it."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """A body that was not read to its end takes its connection with it; another thread may be reading."""
+        connection = self._let_go()
+        if connection is not None:
+            connection.close()
+
+    def _let_go(self) -> _Connection | None:
+        """The connection, once."""
+        with self._letting_go:
+            connection, self._connection = self._connection, None
+            return connection
 
     def _some(self, content: bytes) -> bytes:
         if not content:
@@ -371,10 +379,11 @@ class _Stream:
         return False
 
     def _end_if_done(self) -> None:
-        if self._left or self._is_chunked or self._connection is None:
+        if self._left or self._is_chunked:
             return
-        self._free(self._connection, self._headers)
-        self._connection = None
+        connection = self._let_go()
+        if connection is not None:
+            self._free(connection, self._headers)
 
 
 @lru_cache(maxsize=4)

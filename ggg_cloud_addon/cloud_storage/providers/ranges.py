@@ -101,7 +101,8 @@ class _Range:
     def close(self) -> None:
         """It is not read any more."""
         self._closed.set()
-        self._job.cancel()
+        if self._job.cancel():
+            self._chunks.put(None)
 
     def _run(self) -> None:
         try:

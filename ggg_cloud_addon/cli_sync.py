@@ -50,7 +50,7 @@ class _Screen:
             self._bar = self._new_bar(total=totals.total, unit="B", unit_scale=True)
         if name := totals.path.rpartition("/")[2]:
             name = name if len(name) <= NAME_WIDTH else f"...{name[3 - NAME_WIDTH :]}"
-            self._bar.set_description(name, refresh=False)
+            self._bar.set_description(name, refresh=not self._bar.desc)
         self._bar.set_postfix_str(f"{totals.actions - totals.ended:,} left", refresh=False)
         self._bar.update(totals.done - self._bar.n)
 

@@ -19,11 +19,12 @@ from tabulate import tabulate
 
 from ggg_cloud_addon.cloud_storage.changes import Limits, plan, sent_bytes
 from ggg_cloud_addon.cloud_storage.chunks import Chunks, length_of, take
+from ggg_cloud_addon.cloud_storage.providers.aws_changes import LIMITS
 
 SCENES = {"many": "60 meshes", "few": "3 meshes and 5 pictures"}
 EDITS = ("none", "object_moved", "vertex_moved", "sculpted", "renamed", "new_material", "added_first", "deleted")
 STORES = {
-    "S3": Limits(least=5 << 20, most_sent=16 << 20, most_copied=512 << 20, max_pieces=10_000),
+    "S3": LIMITS,
     "Azure": Limits(most_sent=8 << 20, most_copied=100 << 20, max_pieces=50_000),
 }
 SESSIONS = {

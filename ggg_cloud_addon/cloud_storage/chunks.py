@@ -69,7 +69,7 @@ def can_cut() -> bool:
     return _cutter() is not None
 
 
-def take(reader: BinaryIO, size: int, on_chunk: Callable[[int], None] | None = None) -> tuple[Chunks, str]:
+def take(reader: BinaryIO, size: int, on_chunk: Callable[[memoryview], object] | None = None) -> tuple[Chunks, str]:
     """Cut what the reader has, all ``size`` bytes of it, and take the SHA-256 of the whole (hex) in the same pass.
 
     It is read through a window of half a megabyte. A mapped file would be as fast, but where another program makes the
@@ -78,7 +78,7 @@ def take(reader: BinaryIO, size: int, on_chunk: Callable[[int], None] | None = N
     Args:
         reader: At the content's first byte.
         size: What the file's size was when it was looked at.
-        on_chunk: Called with the length of every chunk; what it raises ends the work.
+        on_chunk: Called with every chunk, which it may not keep; what it raises ends the work.
 
     Raises:
         SourceChangedError: there are fewer bytes, or more.
@@ -95,7 +95,7 @@ def take(reader: BinaryIO, size: int, on_chunk: Callable[[int], None] | None = N
         whole.update(chunk.data)
         packed += _RECORD.pack(len(chunk.data), hashlib.sha256(chunk.data).digest()[:16])
         if on_chunk:
-            on_chunk(len(chunk.data))
+            on_chunk(chunk.data)
     if done != size:
         raise SourceChangedError("The file was written to while it was read, so nothing was stored; try again.")
     return Chunks(size, bytes(packed)), whole.hexdigest()

@@ -99,7 +99,7 @@ class InFlight(Generic[Item]):
         """Whether this thread is one too many."""
         with self._room:
             self._free += weight
-            self._room.notify()
+            self._room.notify_all()
             if weight > 1:
                 return False
             self._shortest = min(seconds, self._shortest * FORGET) if self._shortest else seconds

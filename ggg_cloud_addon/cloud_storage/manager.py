@@ -324,11 +324,12 @@ class CloudStorageManager:
         errors: list[BaseException] = []
 
         def do(number: int) -> None:
+            if errors:
+                return
             try:
                 results[number] = job(items[number][0])
             except BaseException as error:  # noqa: BLE001  # raised below
                 errors.append(error)
-                running.stop()
 
         sizes = ((number, size) for number, (_, size) in enumerate(items))
         with ThreadPoolExecutor(most_at_once(self.max_concurrency)) as pool:

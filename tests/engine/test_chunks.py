@@ -96,8 +96,8 @@ def test_a_file_that_is_not_as_long_as_it_was_is_told(change: int) -> None:
 def test_what_the_callback_raises_ends_the_work() -> None:
     reader, told = io.BytesIO(NOISE), []
 
-    def cancel(length: int) -> None:
-        told.append(length)
+    def cancel(chunk: memoryview) -> None:
+        told.append(len(chunk))
         if len(told) == 3:
             raise InterruptedError
 

@@ -6,10 +6,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pathvalidate import validate_filename
 
 from ggg_cloud_addon.cloud_storage import CloudStorageManager
 from ggg_cloud_addon.cloud_storage.errors import InvalidIdError
-from ggg_cloud_addon.cloud_storage.names import check_component_id, fold
+from ggg_cloud_addon.cloud_storage.names import PLAIN, check_component_id, fold
 
 BAD = [
     "", ".", "..", "/", "../x", "a/../b", "a/..", "./a", "a/.", "a//b", "a/", "/etc/passwd", "//server/share",
@@ -49,6 +50,11 @@ def test_a_bad_id_is_refused_before_anything_happens(
         assert "\0" not in said
         said.encode()
     assert [path.name for path in tmp_path.iterdir()] == ["source.blend"]
+
+
+@given(st.from_regex(PLAIN, fullmatch=True))
+def test_what_is_not_looked_at_closely_would_be_taken(part: str) -> None:
+    validate_filename(part, platform="universal")
 
 
 @pytest.mark.parametrize("component_id", GOOD, ids=ascii)

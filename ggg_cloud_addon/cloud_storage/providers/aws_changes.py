@@ -15,18 +15,16 @@ import zlib
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any
 
 from ..changes import Limits, Piece, plan, sent_bytes
 from ..chunk_memory import ChunkMemory, Remembered
-from ..chunks import Chunks, can_cut, take
+from ..chunks import Chunks, can_cut
 from ..errors import CancelledError, ObjectNotFoundError, PreconditionFailedError, StorageError
 from .aws_client import S3
 from .aws_objects import look
 from .base import CHUNK, ObjectInfo, OnBytes, Source
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from .streams import cut_source, read_source
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +79,20 @@ class Former:
         if seen is None or (seen.etag, seen.size) != (former.etag, former.chunks.size):
             self._memory.forget(key)
             return None
-        with source.open() as reader:
-            passed = _Passed(reader)
-            chunks, sha256 = take(passed, source.size, lambda count: on_bytes(0) if on_bytes else None)  # type: ignore[arg-type]
+        crc32 = 0
+
+        def on_chunk(chunk: memoryview) -> None:
+            nonlocal crc32
+            crc32 = zlib.crc32(chunk, crc32)
+            if on_bytes is not None:
+                on_bytes(0)  # nothing has moved yet, but it can be cancelled
+
+        chunks, sha256 = cut_source(key, source, on_chunk)
         pieces = plan(former.chunks, chunks, LIMITS)
         if sent_bytes(pieces) > PAYS * source.size:
             return None
         log.info("Sending %d of the %d bytes of %s", sent_bytes(pieces), source.size, key)
-        return Changes(former, chunks, sha256, passed.crc32, pieces)
+        return Changes(former, chunks, sha256, crc32, pieces)
 
     def copy(self, key: str, upload_id: str, number: int, piece: Piece, etag: str, source: Source) -> Mapping[str, Any]:
         """Copy a range into a part; the answer is its ``CopyPartResult``.
@@ -106,7 +110,7 @@ class Former:
             CopySourceIfMatch=etag,
             CopySourceRange=f"bytes={begin}-{begin + piece.length - 1}",
         )["CopyPartResult"]
-        if not self._s3.is_amazon and answer.get("ETag", "").strip('"') != _md5(source, piece):
+        if not self._s3.is_amazon and answer.get("ETag", "").strip('"') != _md5(key, source, piece):
             raise StorageError(f"The {self._s3.store} does not copy ranges of objects.")
         return answer
 
@@ -121,15 +125,16 @@ class Former:
         if self._works:
             self._memory.remember(info.key, info.etag, sha256, chunks)
 
-    def cut_beside(self, source: Source) -> "Cut":
+    def cut_beside(self, key: str, source: Source) -> "Cut":
         """Cut a source while it is sent, if the line is slow."""
-        return Cut(source, self._cutters if self._works and source.size >= LEAST_SIZE and can_cut() else None)
+        return Cut(key, source, self._cutters if self._works and source.size >= LEAST_SIZE and can_cut() else None)
 
 
 class Cut:
     """A source that is cut while it is sent, where that is slow enough for the next version to be sent as changes."""
 
-    def __init__(self, source: Source, pool: ThreadPoolExecutor | None) -> None:
+    def __init__(self, key: str, source: Source, pool: ThreadPoolExecutor | None) -> None:
+        self._key = key
         self._source = source
         self._pool = pool
         self._begun = time.monotonic()
@@ -144,13 +149,13 @@ class Cut:
             self._sent += count
             seconds = time.monotonic() - self._begun
             if self._pool and not self._job and self._sent >= PROBED and self._sent < FAST * seconds:
-                self._job = self._pool.submit(self._take)
+                self._job = self._pool.submit(cut_source, self._key, self._source, self._go_on)
 
     def result(self) -> tuple[Chunks, str] | None:
         """The chunks and the SHA-256, if they were taken."""
         try:
             return self._job.result() if self._job else None
-        except (StorageError, OSError) as error:
+        except StorageError as error:
             log.info("The chunks of what was sent are not known: %s", error)
             return None
 
@@ -158,31 +163,9 @@ class Cut:
         """They are not wanted."""
         self._stop.set()
 
-    def _take(self) -> tuple[Chunks, str]:
-        with self._source.open() as reader:
-            return take(reader, self._source.size, self._go_on)
-
-    def _go_on(self, count: int) -> None:
+    def _go_on(self, chunk: memoryview) -> None:
         if self._stop.is_set():
             raise CancelledError("The upload has ended.")
-
-
-class _Passed:
-    """A reader that takes the CRC32 of what passes."""
-
-    def __init__(self, reader: BinaryIO) -> None:
-        self.crc32 = 0
-        self._reader = reader
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        count: int = self._reader.readinto(buffer)  # type: ignore[attr-defined]
-        self.crc32 = zlib.crc32(memoryview(buffer)[:count], self.crc32)
-        return count
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._reader.read(size)
-        self.crc32 = zlib.crc32(content, self.crc32)
-        return content
 
 
 def whole_checksum(crc32: int) -> dict[str, str]:
@@ -190,11 +173,11 @@ def whole_checksum(crc32: int) -> dict[str, str]:
     return {"ChecksumType": "FULL_OBJECT", "ChecksumCRC32": base64.b64encode(crc32.to_bytes(4)).decode()}
 
 
-def _md5(source: Source, piece: Piece) -> str:
+def _md5(key: str, source: Source, piece: Piece) -> str:
     digest, left = hashlib.md5(usedforsecurity=False), piece.length
     with source.open() as reader:
         reader.seek(piece.start)
-        while left and (content := reader.read(min(CHUNK, left))):
+        while left and (content := read_source(reader, min(CHUNK, left), key)):
             digest.update(content)
             left -= len(content)
     return digest.hexdigest()

@@ -74,7 +74,9 @@ class S3:
             ConfigError: something answers that is no S3.
         """
         lane, maybe_done = self._lane, False
-        if lane is not None and lane.is_open:
+        if lane is not None and not lane.is_open:
+            lane = None
+        if lane is not None:
             try:
                 return lane.ask(operation, options)
             except NoAnswerError as error:
@@ -135,11 +137,13 @@ class S3:
                 url = link.partition("?")[0].removesuffix("/k")
             if urlsplit(url).scheme in get_environ_proxies(url):
                 return None
-            bundle = self._bundle or session.get_config_variable("ca_bundle")
-            try:
-                tls = ssl.create_default_context(cafile=bundle or get_cert_path(True))
-            except OSError:  # of the bundle; boto3 says what is wrong with it
-                return None
+            tls = None
+            if urlsplit(url).scheme == "https":
+                bundle = self._bundle or session.get_config_variable("ca_bundle")
+                try:
+                    tls = ssl.create_default_context(cafile=bundle or get_cert_path(True))
+                except OSError:  # of the bundle; boto3 says what is wrong with it
+                    return None
             return Lane(url, region, credentials.get_frozen_credentials, tls, CONNECT_SECONDS, READ_SECONDS)
 
     @property

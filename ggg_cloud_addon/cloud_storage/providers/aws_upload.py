@@ -183,8 +183,8 @@ class Uploader:
         pieces = equal_pieces(source.size, part_size)
         sha256, checksums = _hash(key, source, part_size, on_bytes)
         if len(checksums) != len(pieces):
-            raise _changed_source(key)
-        cut = self._former.cut_beside(source)
+            raise problems.source_changed(key)
+        cut = self._former.cut_beside(key, source)
 
         def send_all(record: Record, there: Mapping[int, Any]) -> list[dict[str, Any]]:
             send_part = self._part_sender(key, record, there)
@@ -192,7 +192,7 @@ class Uploader:
             def send(index: int, content: bytes, on_part: OnBytes) -> dict[str, Any]:
                 checksum = zlib.crc32(content)
                 if checksum != checksums[index]:
-                    raise _changed_source(key)
+                    raise problems.source_changed(key)
                 part = send_part(index + 1, content, checksum, on_part)
                 cut.sent(len(content))
                 return part
@@ -437,12 +437,6 @@ class Uploader:
                 is_near = abs(each["Initiated"].timestamp() - record.begun) < MINUTE
                 if each["Key"] == key and is_near and not client.list_parts(**where).get("Parts"):
                     client.abort_multipart_upload(**where)
-
-
-def _changed_source(key: str) -> SourceChangedError:
-    return SourceChangedError(
-        f'"{key}" was written to on this machine while it was uploaded, so nothing was stored; try again.'
-    )
 
 
 def _hash(key: str, source: Source, part_size: int, on_bytes: OnBytes | None) -> tuple[str, list[int]]:

@@ -140,7 +140,7 @@ class AzureProvider:
                 size = properties.size
             info = object_info(key, properties, version_id, size)
             # The SDK retries the first request; what comes after is ResumingDownload's.
-            yield ResumingDownload(info, start, stream, lambda position: open_at(position, info.etag, retry_total=0)[1])
+            yield ResumingDownload(info, start, stream, lambda begin, end: open_at(begin, info.etag, retry_total=0)[1])
 
     def put(
         self,

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from azure.storage.blob import BlobClient
 
-from ..errors import ObjectNotFoundError, SourceChangedError
+from ..errors import ObjectNotFoundError
+from . import problems
 from .azure_client import SINGLE
 from .azure_cut import MOST_BLOCKS, SHORTEST_ID, Cut, block_id, cut
 from .azure_errors import BlocksLostError, foreign_upload
@@ -119,10 +120,7 @@ class Blocks:
 
         def send(index: int, content: bytes, on_part: OnBytes) -> None:
             if not way.is_block(lacking[index], content):
-                raise SourceChangedError(
-                    f'"{self._key}" was written to on this machine while it was uploaded, so nothing was stored; '
-                    "try again."
-                )
+                raise problems.source_changed(self._key)
             self._stage(ids[lacking[index]], content, on_part)
 
         if on_bytes is not None:

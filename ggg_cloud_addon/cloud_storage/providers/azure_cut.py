@@ -11,8 +11,8 @@ from itertools import accumulate
 
 from ..changes import Piece
 from ..chunks import Chunks, can_cut, joined, length_of, take
-from ..errors import LocalFileError, StorageError
 from .base import OnBytes, Source
+from .streams import cut_source
 
 LEAST, MOST = 16 << 20, 8 << 30
 """Bytes of a content that is cut. Below, it does not pay; above, there would be too many blocks, or too long ones."""
@@ -72,16 +72,8 @@ def cut(key: str, source: Source, on_bytes: OnBytes | None) -> tuple[list[Cut], 
     """
     if not LEAST <= source.size <= MOST or not can_cut():
         return None
-    try:
-        with source.open() as reader:
-            # Nothing has moved yet, but it can be cancelled.
-            chunks, sha256 = take(reader, source.size, None if on_bytes is None else lambda _: on_bytes(0))
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        raise LocalFileError(
-            f'"{key}" was not stored: its file on this machine cannot be read ({error.strerror or error}).'
-        ) from error
+    # Nothing has moved yet, but it can be cancelled.
+    chunks, sha256 = cut_source(key, source, lambda chunk: on_bytes(0) if on_bytes is not None else None)
     ways = [each for each in (Cut(chunks, count) for count in JOINED) if len(each) <= MOST_BLOCKS]
     ways.sort(key=lambda each: max(len(each), MANY))
     return ways, sha256

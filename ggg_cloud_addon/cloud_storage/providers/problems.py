@@ -7,6 +7,7 @@ from ..errors import (
     ConfigError,
     ObjectNotFoundError,
     PreconditionFailedError,
+    SourceChangedError,
     StorageError,
     StoreUnavailableError,
     UnsupportedError,
@@ -21,6 +22,13 @@ def not_found(key: str) -> StorageError:
 def no_version(key: str, version_id: str | None) -> StorageError:
     """There is no such version of it."""
     return ObjectNotFoundError(f'"{key}" has no version "{version_id}"; list its versions.')
+
+
+def source_changed(key: str) -> StorageError:
+    """The file that is uploaded is another one than it was when the upload began."""
+    return SourceChangedError(
+        f'"{key}" was written to on this machine while it was uploaded, so nothing was stored; try again.'
+    )
 
 
 def changed(key: str) -> StorageError:

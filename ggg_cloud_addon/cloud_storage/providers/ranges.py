@@ -2,21 +2,18 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
-from ..errors import CancelledError, StoreUnavailableError
+from ..errors import CancelledError
 from .base import ObjectInfo
-from .streams import Patience
+from .streams import Fetch, late, resumed
 
 RANGE = 8 << 20
 """Bytes of one."""
 MOST = 4
 """Ranges of one object that are fetched ahead."""
-
-Fetch = Callable[[int, int], Iterator[bytes]]
-"""Gives the bytes from one position up to another."""
 
 
 class Ahead:
@@ -63,7 +60,7 @@ class RangedDownload:
                 self._waiting.popleft().close()
             else:  # all slots are other downloads'
                 begin, asked = asked, min(asked + RANGE, self._stop)
-                yield from resumed(self.info.key, begin, asked, _late(self._fetch, begin, asked), self._fetch)
+                yield from resumed(self.info.key, begin, asked, late(self._fetch, begin, asked), self._fetch)
             asked = self._ask(asked)
 
     def close(self) -> None:
@@ -119,37 +116,3 @@ class _Range:
         if self._closed.is_set():
             raise CancelledError(f'The download of "{self._key}" was stopped.')
         yield from self._fetch(start, stop)
-
-
-def resumed(
-    key: str,
-    start: int,
-    stop: int,
-    stream: Iterator[bytes],
-    fetch: Fetch,
-    wait: Callable[[float], object] | None = None,
-) -> Iterator[bytes]:
-    """The bytes of a stream, and where that breaks, of others from there on; ``wait`` takes seconds.
-
-    Raises:
-        StoreUnavailableError: nothing gets through any more.
-    """
-    position = start
-    patience = Patience(lambda: position, wait) if wait else Patience(lambda: position)
-    while position < stop:
-        try:
-            for chunk in stream:
-                position += len(chunk)
-                yield chunk
-            if position < stop:
-                raise StoreUnavailableError(
-                    f'The connection ended after {position} of {stop} bytes of "{key}"; try again.'
-                )
-        except StoreUnavailableError as error:
-            patience.failed(error)
-            stream = _late(fetch, position, stop)
-
-
-def _late(fetch: Fetch, start: int, stop: int) -> Iterator[bytes]:
-    """The request is made when the first byte is wanted: it may fail too."""
-    yield from fetch(start, stop)

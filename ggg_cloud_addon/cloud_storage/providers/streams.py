@@ -4,6 +4,7 @@ A request is retried by the cloud's own SDK. A long transfer is more than a requ
 through it goes on (:class:`Patience`), so parts are sent without the SDK's retries, and there is one retry, not two.
 """
 
+import contextlib
 import io
 import random
 import threading
@@ -14,7 +15,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 
 from ..changes import Piece
-from ..errors import LocalFileError, StoreUnavailableError
+from ..chunks import Chunks, take
+from ..errors import LocalFileError, SourceChangedError, StorageError, StoreUnavailableError
+from . import problems
 from .base import ObjectInfo, OnBytes, Source
 from .limits import Rate
 
@@ -121,37 +124,72 @@ class Patience:
             self._wait(random.uniform(0, min(LONGEST_WAIT, 0.25 * 2**self._failures)))
 
 
+Fetch = Callable[[int, int], Iterator[bytes]]
+"""Gives the bytes from one position up to another."""
+
+
 class ResumingDownload:
     """An object that is being read, over as many connections as it takes."""
 
-    def __init__(self, info: ObjectInfo, start: int, stream: Iterator[bytes], reopen: Callable[[int], Iterator[bytes]]):
-        """Read ``stream``; where that breaks, ``reopen`` gives the bytes from a position on, of the same ETag.
+    def __init__(self, info: ObjectInfo, start: int, stream: Iterator[bytes], fetch: Fetch) -> None:
+        """Read ``stream``; where that breaks, ``fetch`` gives the rest, of the same ETag.
 
         Both raise StoreUnavailableError for a broken connection.
         """
         self.info = info
-        self._position = start
+        self._start = start
         self._stream = stream
-        self._reopen = reopen
+        self._fetch = fetch
 
     def __iter__(self) -> Iterator[bytes]:
-        patience = Patience(lambda: self._position)
-        while self._position < self.info.size:
-            try:
-                for chunk in self._stream:
-                    self._position += len(chunk)
-                    yield chunk
-                if self._position < self.info.size:
-                    raise StoreUnavailableError(
-                        f'The connection ended after {self._position} of {self.info.size} bytes of "{self.info.key}"; '
-                        "try again."
-                    )
-            except StoreUnavailableError as error:
-                patience.failed(error)
-                self._stream = self._again()
+        return resumed(self.info.key, self._start, self.info.size, self._stream, self._fetch)
 
-    def _again(self) -> Iterator[bytes]:
-        yield from self._reopen(self._position)
+
+def resumed(
+    key: str,
+    start: int,
+    stop: int,
+    stream: Iterator[bytes],
+    fetch: Fetch,
+    wait: Callable[[float], object] = time.sleep,
+) -> Iterator[bytes]:
+    """The bytes of a stream, and where that breaks, of others from there on; ``wait`` takes seconds.
+
+    Raises:
+        StoreUnavailableError: nothing gets through any more.
+    """
+    position = start
+    patience = Patience(lambda: position, wait)
+    while position < stop:
+        try:
+            for chunk in stream:
+                position += len(chunk)
+                yield chunk
+            if position < stop:
+                raise StoreUnavailableError(
+                    f'The connection ended after {position} of {stop} bytes of "{key}"; try again.'
+                )
+        except StoreUnavailableError as error:
+            patience.failed(error)
+            stream = late(fetch, position, stop)
+
+
+def late(fetch: Fetch, start: int, stop: int) -> Iterator[bytes]:
+    """The request is made when the first byte is wanted: it may fail too."""
+    yield from fetch(start, stop)
+
+
+@contextlib.contextmanager
+def reading(key: str) -> Iterator[None]:
+    """Turn the system's errors about a file that is uploaded into a sentence (LocalFileError)."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise LocalFileError(
+            f'"{key}" was not stored: its file on this machine cannot be read ({error.strerror or error}).'
+        ) from error
 
 
 def read_source(reader: BinaryIO, size: int, key: str) -> bytes:
@@ -160,15 +198,25 @@ def read_source(reader: BinaryIO, size: int, key: str) -> bytes:
     Raises:
         LocalFileError: it cannot be read.
     """
-    try:
+    with reading(key):
         content = reader.read(size)
         while len(content) < size and (more := reader.read(size - len(content))):
             content += more
-    except OSError as error:
-        raise LocalFileError(
-            f'"{key}" was not stored: its file on this machine cannot be read ({error.strerror or error}).'
-        ) from error
     return content
+
+
+def cut_source(key: str, source: Source, on_chunk: Callable[[memoryview], object]) -> tuple[Chunks, str]:
+    """The chunks of a file that is uploaded, and its SHA-256; see :func:`~..chunks.take`.
+
+    Raises:
+        LocalFileError: it cannot be read.
+        SourceChangedError: it is written to meanwhile.
+    """
+    try:
+        with reading(key), source.open() as reader:
+            return take(reader, source.size, on_chunk)
+    except SourceChangedError as error:
+        raise problems.source_changed(key) from error
 
 
 class Parts(Generic[Answer]):

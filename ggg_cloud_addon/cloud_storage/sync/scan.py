@@ -191,7 +191,7 @@ def _walk(root: Path, folder: str) -> Iterator[Entry]:
 @contextlib.contextmanager
 def listing_ahead(provider: Provider, prefix: str, pool: Executor) -> Iterator[Iterator[ObjectInfo]]:
     """What :func:`~..providers.base.list_all` gives, listed by a thread of the pool that does not wait to be asked."""
-    pages: queue.SimpleQueue[list[ObjectInfo] | BaseException | None] = queue.SimpleQueue()
+    pages: queue.SimpleQueue[tuple[ObjectInfo, ...] | BaseException | None] = queue.SimpleQueue()
     stopped = threading.Event()
 
     def list_pages() -> None:
@@ -199,7 +199,7 @@ def listing_ahead(provider: Provider, prefix: str, pool: Executor) -> Iterator[I
             token = None
             while not stopped.is_set():
                 page = provider.list(prefix, token=token)
-                pages.put(list(page.objects))
+                pages.put(page.objects)
                 token = page.next_token
                 if token is None:
                     break

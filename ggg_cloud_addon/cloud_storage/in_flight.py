@@ -2,11 +2,16 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Steps = Generator[None, None, Result]
+"""A transfer. It yields once, when it has asked and before it waits for the answer; or never, if it cannot do that."""
 
 UNIT = 1 << 20
 """Bytes of a transfer that counts as a small one."""
@@ -15,13 +20,31 @@ WORK = 0.0004
 with more the threads only take the interpreter's lock from each other."""
 FEW = 2
 """Small transfers at once where nothing is to be waited for."""
+AHEAD = 3
+"""There, so many are asked for by one thread before it waits for the first: alone it has the interpreter's lock without
+asking for it, which is a third of what a small file costs."""
 FORGET = 1.02
 """So much longer the shortest time is taken to be after each small transfer, as a line may change."""
+
+BUSY = 0.8
+"""CPU seconds a second, with which this process has enough to do."""
+LOOK = 0.01
+"""Seconds over which that is measured."""
 
 
 def most_at_once(concurrency: int) -> int:
     """The threads that :class:`InFlight` needs."""
     return concurrency * concurrency
+
+
+def all_at_once(steps: Steps[Result]) -> Result:
+    """What they come to, with nothing done in between."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 class InFlight(Generic[Item]):
@@ -36,21 +59,27 @@ class InFlight(Generic[Item]):
         pool: Executor,
         concurrency: int,
         items: Iterable[tuple[Item, int]],
-        job: Callable[[Item], object],
+        job: Callable[[Item], Steps[Any]],
+        is_ready: Callable[[], bool] = lambda: True,
     ) -> None:
         """Begin with ``job(item)`` for each ``(item, bytes)``; jobs raise nothing.
 
-        ``pool`` has :func:`most_at_once` threads. It may take time to get at the next item.
+        ``pool`` has :func:`most_at_once` threads. It may take time to get at the next item, unless ``is_ready``.
         """
         self._pool = pool
         self._concurrency = concurrency
         self._items = iter(items)
+        self._is_ready = is_ready
         self._job = job
         self._taking = threading.Lock()
         self._room = threading.Condition()
         self._free = self._most = most_at_once(concurrency)
         self._threads = 0
+        self._wanted = concurrency
+        self._ahead = 1
         self._shortest = 0.0
+        self._limit = self._most
+        self._looked, self._cpu = time.perf_counter(), time.process_time()
         self._has_ended = threading.Event()
         with self._room:
             self._grow(concurrency)
@@ -58,7 +87,7 @@ class InFlight(Generic[Item]):
     @property
     def at_once(self) -> int:
         """How many run now, or could."""
-        return self._threads
+        return self._threads * self._ahead
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -70,47 +99,118 @@ class InFlight(Generic[Item]):
         self._has_ended.wait()
 
     def _run(self) -> None:
+        begun: deque[_Transfer] = deque()
+        lately: deque[float] = deque(maxlen=AHEAD)
+        is_leaving = False
         while True:
-            with self._taking:
-                item, size = next(self._items, (None, -1))
-            if item is None:
-                break
-            weight = min(max(1, -(-size // UNIT)), self._concurrency)
-            self._take(weight)
-            begun = time.perf_counter()
-            self._job(item)
-            if self._give_back(weight, time.perf_counter() - begun):
+            while not is_leaving and (not begun or (begun[-1].is_begun and len(begun) < self._ahead)):
+                transfer = self._next(wait=not begun)
+                if transfer is None:
+                    break
+                begun.append(transfer)
+                if transfer.weight == 1 and self._take(1, wait=len(begun) == 1):
+                    transfer.begin()  # else it is begun when all before it have ended
+            if is_leaving and not begun:
                 return
+            if not begun:
+                break
+            transfer = begun.popleft()
+            if not transfer.is_begun:
+                self._take(transfer.weight)
+            transfer.end()
+            lately.append(transfer.seconds)
+            # Of those that were asked ahead only one waits.
+            seconds = max(lately) if transfer.asked_ahead else transfer.seconds
+            self._give_back(transfer, seconds)
+            is_leaving = is_leaving or (transfer.weight == 1 and self._leaves())
         with self._room:
             self._threads -= 1
             if self._threads:
                 return
         self._has_ended.set()
 
-    def _take(self, weight: int) -> None:
+    def _next(self, *, wait: bool) -> "_Transfer | None":
+        if not self._taking.acquire(blocking=wait):
+            return None
+        try:
+            if not wait and not self._is_ready():
+                return None
+            item, size = next(self._items, (None, -1))
+        finally:
+            self._taking.release()
+        if item is None:
+            return None
+        return _Transfer(self._job(item), min(max(1, -(-size // UNIT)), self._concurrency))
+
+    def _take(self, weight: int, *, wait: bool = True) -> bool:
         with self._room:
             if weight > 1:
                 self._grow(self._concurrency)
             while self._free < weight:
+                if not wait:
+                    return False
                 self._room.wait()
             self._free -= weight
+            return True
 
-    def _give_back(self, weight: int, seconds: float) -> bool:
-        """Whether this thread is one too many."""
+    def _give_back(self, transfer: "_Transfer", seconds: float) -> None:
         with self._room:
-            self._free += weight
+            self._free += transfer.weight
             self._room.notify_all()
-            if weight > 1:
-                return False
+            if transfer.weight > 1:
+                return
             self._shortest = min(seconds, self._shortest * FORGET) if self._shortest else seconds
-            wanted = min(max(FEW, int(self._shortest / WORK)), self._most)
-            if self._threads > wanted:
-                self._threads -= 1
-                return True
-            self._grow(wanted)
-            return False
+            self._look()
+            self._wanted = min(max(FEW, min(int(self._shortest / WORK), self._limit)), self._most)
+            self._ahead = 1
+            if self._wanted == FEW and transfer.asked_ahead:
+                self._wanted, self._ahead = 1, AHEAD
+            self._grow(self._wanted)
+
+    def _look(self) -> None:
+        """Set a limit where the threads wait for each other, which takes time too, and not for answers."""
+        now = time.perf_counter()
+        if now - self._looked > LOOK:
+            cpu = time.process_time()
+            is_busy = cpu - self._cpu > BUSY * (now - self._looked)
+            self._limit = self._threads * 3 // 4 if is_busy else self._most
+            self._looked, self._cpu = now, cpu
+
+    def _leaves(self) -> bool:
+        """Whether this thread is one too many, which then is one no more."""
+        with self._room:
+            if self._threads <= self._wanted:
+                return False
+            self._threads -= 1
+            return True
 
     def _grow(self, wanted: int) -> None:
         while self._threads < wanted:
             self._threads += 1
             self._pool.submit(self._run)
+
+
+class _Transfer:
+    def __init__(self, steps: Steps[Any], weight: int) -> None:
+        self._steps = steps
+        self.weight = weight
+        self.is_begun = False
+        self.asked_ahead = False
+        self.seconds = 0.0
+        """In which its thread did nothing else."""
+
+    def begin(self) -> None:
+        """Up to where it would wait."""
+        began = time.perf_counter()
+        self.is_begun = True
+        for _ in self._steps:
+            self.asked_ahead = True
+            break
+        self.seconds = time.perf_counter() - began
+
+    def end(self) -> None:
+        """All of it."""
+        began = time.perf_counter()
+        for _ in self._steps:
+            pass
+        self.seconds += time.perf_counter() - began

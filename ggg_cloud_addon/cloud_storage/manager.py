@@ -13,12 +13,12 @@ from .components import BatchResult, ComponentInfo, ComponentVersion
 from .config import CloudStorageConfig
 from .errors import AccessDeniedError, InvalidIdError, ObjectNotFoundError, StorageError
 from .files import BytesSource, FileSource, parts_in
-from .in_flight import InFlight, most_at_once
+from .in_flight import InFlight, Steps, all_at_once, most_at_once
 from .metadata import check_metadata
 from .names import check_component_id, check_key, preview_of
 from .providers import open_bucket, open_provider
-from .providers.base import Bucket, Condition, ObjectInfo, Provider, list_all
-from .transfers import Progress, adding_up, download_file
+from .providers.base import Bucket, Condition, ObjectInfo, Provider, list_all, putting
+from .transfers import Progress, adding_up, downloading
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +80,23 @@ class CloudStorageManager:
             LocalFileError: there is no such file, or it cannot be read.
             PreconditionFailedError: the condition does not hold.
         """
+        return all_at_once(self._uploading(path, component_id, metadata, condition, preview, progress))
+
+    def _uploading(
+        self,
+        path: str | Path,
+        component_id: str,
+        metadata: Mapping[str, str] | None = None,
+        condition: Condition = None,
+        preview: bytes | None = None,
+        progress: Progress | None = None,
+    ) -> Steps[ComponentInfo]:
         key = self.key_of(component_id)
         check_metadata(metadata or {})
         source = FileSource(Path(path))
         begun = time.monotonic()
-        info = self.provider.put(
+        info = yield from putting(
+            self.provider,
             key,
             source,
             condition=condition,
@@ -115,9 +127,20 @@ class CloudStorageManager:
             ObjectNotFoundError: there is no such component or version.
             IntegrityError: the stored bytes are not the ones that were pushed.
         """
+        return all_at_once(self._downloading(component_id, path, version_id, progress, overwrite=overwrite))
+
+    def _downloading(
+        self,
+        component_id: str,
+        path: str | Path,
+        version_id: str | None = None,
+        progress: Progress | None = None,
+        *,
+        overwrite: bool = True,
+    ) -> Steps[ComponentInfo]:
         key = self.key_of(component_id)
         begun = time.monotonic()
-        info = download_file(
+        info = yield from downloading(
             self.provider, key, Path(path), version_id=version_id, overwrite=overwrite, progress=progress
         )
         log.info("Pulled %s, %d bytes in %.2f s", key, info.size, time.monotonic() - begun)
@@ -185,11 +208,11 @@ class CloudStorageManager:
             describe: gives metadata and preview of each file, as :func:`.blends.describe`.
         """
 
-        def upload(item: tuple[str | Path, str]) -> BatchResult:
+        def upload(item: tuple[str | Path, str]) -> Steps[BatchResult]:
             path, component_id = item
             try:
                 metadata, preview = describe(Path(path)) if describe else ({}, None)
-                info = self.upload_component(path, component_id, metadata=metadata, preview=preview)
+                info = yield from self._uploading(path, component_id, metadata, preview=preview)
             except StorageError as error:
                 return _failed(component_id, error, Path(path))
             return BatchResult(component_id, Path(path), info)
@@ -199,10 +222,10 @@ class CloudStorageManager:
     def download_components(self, items: Iterable[tuple[str, str | Path]]) -> list[BatchResult]:
         """Download ``(component_id, path)`` pairs side by side; one that fails does not stop the others."""
 
-        def download(item: tuple[str, str | Path]) -> BatchResult:
+        def download(item: tuple[str, str | Path]) -> Steps[BatchResult]:
             component_id, path = item
             try:
-                info = self.download_component(component_id, path)
+                info = yield from self._downloading(component_id, path)
             except StorageError as error:
                 return _failed(component_id, error, Path(path))
             return BatchResult(component_id, Path(path), info)
@@ -318,16 +341,18 @@ class CloudStorageManager:
             metadata=info.metadata,
         )
 
-    def _side_by_side(self, job: Callable[[Item], BatchResult], items: Sequence[tuple[Item, int]]) -> list[BatchResult]:
+    def _side_by_side(
+        self, job: Callable[[Item], Steps[BatchResult]], items: Sequence[tuple[Item, int]]
+    ) -> list[BatchResult]:
         """The results of the items, each with its bytes, in order."""
         results: dict[int, BatchResult] = {}
         errors: list[BaseException] = []
 
-        def do(number: int) -> None:
+        def do(number: int) -> Steps[None]:
             if errors:
                 return
             try:
-                results[number] = job(items[number][0])
+                results[number] = yield from job(items[number][0])
             except BaseException as error:  # noqa: BLE001  # raised below
                 errors.append(error)
 

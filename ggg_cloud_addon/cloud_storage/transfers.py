@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .errors import IntegrityError, LocalFileError, StoreUnavailableError
 from .files import flush_to_disk, hash_file, move_into_place, part_file, sweep_parts, translated
+from .in_flight import Steps
 from .providers.base import Download, ObjectInfo, OnBytes, Provider
 
 LARGE = 16 << 20
@@ -33,7 +34,7 @@ def adding_up(progress: Progress | None, total: int) -> OnBytes | None:
     return on_bytes
 
 
-def download_file(
+def downloading(
     provider: Provider,
     key: str,
     target: Path,
@@ -44,8 +45,8 @@ def download_file(
     progress: Progress | None = None,
     tmp: Path | None = None,
     before_replace: Callable[[Path], None] | None = None,
-) -> ObjectInfo:
-    """Fetch an object into ``target``, by way of a temporary file; the answer has its SHA-256.
+) -> Steps[ObjectInfo]:
+    """Fetch an object into ``target``, by way of a temporary file; what comes of it has its SHA-256.
 
     Args:
         overwrite: whether a target with other content may be replaced.
@@ -61,7 +62,9 @@ def download_file(
     with translated(target):
         if target.is_dir():
             raise LocalFileError(f'"{target}" is a directory; name the file to write.')
-        with provider.get(key, version_id=version_id, if_match=if_match) as download:
+        asked = provider.get(key, version_id=version_id, if_match=if_match)
+        yield
+        with asked as download:
             folder = tmp or target.parent
             if not target.parent.is_dir():
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +79,7 @@ def download_file(
                 if before_replace is not None:
                     before_replace(part)
                 move_into_place(part, target)
-    return replace(download.info, sha256=sha256)
+    return download.info if sha256 == download.info.sha256 else replace(download.info, sha256=sha256)
 
 
 def _receive(download: Download, part: Path, progress: Progress | None) -> str:

@@ -203,7 +203,8 @@ def test_content_is_kept_without_hard_links_too(arm: Path, tmp_path: Path, monke
 def test_bytes_are_on_the_disk_before_they_get_their_name(
     store: FolderProvider, arm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ggg_cloud_addon.cloud_storage.transfers import download_file
+    from ggg_cloud_addon.cloud_storage.in_flight import all_at_once
+    from ggg_cloud_addon.cloud_storage.transfers import downloading
 
     done: list[str] = []
     replace = os.replace
@@ -215,7 +216,7 @@ def test_bytes_are_on_the_disk_before_they_get_their_name(
 
     monkeypatch.setattr(os, "replace", note)
     store.put("arm.blend", FileSource(arm))
-    download_file(store, "arm.blend", tmp_path / "pulled.blend")
+    all_at_once(downloading(store, "arm.blend", tmp_path / "pulled.blend"))
     named = [each.split()[1] for each in done if each.startswith("replace")]
     assert len(named) >= 3
     for inode in named:

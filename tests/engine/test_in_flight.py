@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ggg_cloud_addon.cloud_storage.in_flight import FEW, UNIT, InFlight, most_at_once
+from ggg_cloud_addon.cloud_storage.in_flight import AHEAD, FEW, UNIT, InFlight, Steps, all_at_once, most_at_once
 
 SOON = 20.0
 """Seconds; nothing here takes so long but what never ends."""
@@ -52,10 +52,20 @@ class AtOnce:
                 self.done[number] += 1
 
 
+def plain(job: Callable[[int], object]) -> Callable[[int], Steps[None]]:
+    """Of one step."""
+
+    def steps(number: int) -> Steps[None]:
+        yield from ()
+        job(number)
+
+    return steps
+
+
 def run(concurrency: int, items: Iterable[tuple[int, int]], job: Callable[[int], object]) -> None:
     """To its end, and in time."""
     with ThreadPoolExecutor(most_at_once(concurrency)) as pool:
-        running = InFlight(pool, concurrency, items, job)
+        running = InFlight(pool, concurrency, items, plain(job))
         assert running._has_ended.wait(SOON)
         running.wait()
 
@@ -131,7 +141,7 @@ def test_small_ones_that_wait_for_nothing_are_few() -> None:
     seen: list[int] = []
     with ThreadPoolExecutor(most_at_once(8)) as pool:
         items = ((number, SMALL) for number in range(5000))
-        running = InFlight(pool, 8, items, lambda number: (jobs(number), seen.append(running.at_once)))
+        running = InFlight(pool, 8, items, plain(lambda number: (jobs(number), seen.append(running.at_once))))
         assert running._has_ended.wait(SOON)
     assert jobs.done == Counter(range(5000))
     assert sorted(seen[1000:])[len(seen[1000:]) // 2] <= 2 * FEW
@@ -146,7 +156,7 @@ def test_a_line_that_becomes_fast_makes_them_few_again() -> None:
         counts.append(running.at_once)
 
     with ThreadPoolExecutor(most_at_once(4)) as pool:
-        running = InFlight(pool, 4, ((number, SMALL) for number in range(3000)), job)
+        running = InFlight(pool, 4, ((number, SMALL) for number in range(3000)), plain(job))
         assert running._has_ended.wait(SOON)
     assert max(counts[:300]) > FEW
     assert counts[-1] <= FEW
@@ -162,7 +172,7 @@ def test_stopped_it_begins_nothing_more(concurrency: int) -> None:
 
     jobs = AtOnce(job)
     with ThreadPoolExecutor(most_at_once(concurrency)) as pool:
-        running = InFlight(pool, concurrency, ((number, SMALL) for number in range(1000)), jobs)
+        running = InFlight(pool, concurrency, ((number, SMALL) for number in range(1000)), plain(jobs))
         for _ in range(concurrency):
             assert begun.acquire(timeout=SOON)
         running.stop()
@@ -180,7 +190,7 @@ def test_stopped_by_a_job_it_ends(concurrency: int) -> None:
             assert ready.wait(SOON)
             yield from ((number, SMALL) for number in range(100_000))
 
-        running = InFlight(pool, concurrency, items(), jobs)
+        running = InFlight(pool, concurrency, items(), plain(jobs))
         ready.set()
         assert running._has_ended.wait(SOON)
     assert 20 in jobs.done
@@ -193,7 +203,7 @@ def test_items_that_come_late_are_done_as_they_come(concurrency: int) -> None:
     coming: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
     told: queue.SimpleQueue[int] = queue.SimpleQueue()
     with ThreadPoolExecutor(most_at_once(concurrency)) as pool:
-        running = InFlight(pool, concurrency, iter(coming.get, None), told.put)
+        running = InFlight(pool, concurrency, iter(coming.get, None), plain(told.put), lambda: not coming.empty())
         for number in range(200):
             coming.put((number, LARGE if number % 2 else SMALL))
             assert told.get(timeout=SOON) == number
@@ -207,6 +217,109 @@ def test_several_runs_in_one_pool_end(concurrency: int) -> None:
     """The threads of a run that waits are not the other's."""
     jobs = [AtOnce(), AtOnce()]
     with ThreadPoolExecutor(most_at_once(concurrency)) as pool:
-        runs = [InFlight(pool, concurrency, ((n, SMALL) for n in range(300)), each) for each in jobs]
+        runs = [InFlight(pool, concurrency, ((n, SMALL) for n in range(300)), plain(each)) for each in jobs]
         assert all(each._has_ended.wait(SOON) for each in runs)
     assert [each.done for each in jobs] == [Counter(range(300))] * 2
+
+
+class Asking:
+    """Jobs of two steps, whose answers are there at once, but for those that are slow."""
+
+    def __init__(self, is_slow: Callable[[int], bool] = lambda number: False) -> None:
+        self.begun: list[int] = []
+        self.ended: list[int] = []
+        self.threads: list[int] = []
+        self.open: list[int] = []
+        """How many were, when each of them had begun."""
+        self._is_slow = is_slow
+        self._lock = threading.Lock()
+
+    def __call__(self, number: int) -> Steps[None]:
+        with self._lock:
+            self.begun.append(number)
+            self.open.append(len(self.begun) - len(self.ended))
+        asked = time.monotonic()
+        yield
+        if self._is_slow(number):
+            time.sleep(max(0.0, asked + 0.05 - time.monotonic()))
+        with self._lock:
+            self.ended.append(number)
+            self.threads.append(threading.get_ident())
+
+
+def test_where_answers_come_soon_one_thread_asks_ahead() -> None:
+    jobs = Asking()
+    with ThreadPoolExecutor(most_at_once(8)) as pool:
+        running = InFlight(pool, 8, ((number, SMALL) for number in range(3000)), jobs)
+        assert running._has_ended.wait(SOON)
+    assert sorted(jobs.ended) == sorted(jobs.begun) == list(range(3000))
+    assert len(set(jobs.threads[-500:])) == 1
+    assert set(jobs.open[-500:]) == {AHEAD}
+
+
+def test_asking_ahead_gives_way_where_there_is_something_to_wait_for() -> None:
+    """By three at once nearly all time would be lost."""
+    jobs = Asking(lambda number: number >= 1000)
+    with ThreadPoolExecutor(most_at_once(8)) as pool:
+        running = InFlight(pool, 8, ((number, SMALL) for number in range(3000)), jobs)
+        assert running._has_ended.wait(SOON)
+    assert sorted(jobs.ended) == list(range(3000))
+    assert max(jobs.open) == most_at_once(8)
+
+
+def test_one_at_a_time_asks_for_nothing_ahead() -> None:
+    jobs = Asking()
+    with ThreadPoolExecutor(1) as pool:
+        assert InFlight(pool, 1, ((number, SMALL) for number in range(300)), jobs)._has_ended.wait(SOON)
+    assert set(jobs.open) == {1}
+    assert jobs.ended == list(range(300))
+
+
+@pytest.mark.parametrize("concurrency", [2, 8])
+def test_large_ones_among_those_asked_ahead_wait_their_turn(concurrency: int) -> None:
+    """Nothing that was asked for waits until a large one has ended."""
+    jobs = Asking()
+    large = AtOnce(lambda number: time.sleep(0.001))
+
+    def job(number: int) -> Steps[None]:
+        yield from plain(large)(number) if number % 50 == 49 else jobs(number)
+
+    with ThreadPoolExecutor(most_at_once(concurrency)) as pool:
+        items = ((number, LARGE if number % 50 == 49 else SMALL) for number in range(2000))
+        assert InFlight(pool, concurrency, items, job)._has_ended.wait(SOON)
+    assert large.most <= concurrency
+    assert large.done == Counter(range(49, 2000, 50))
+    assert len(jobs.ended) == 2000 - 40
+
+
+def test_what_was_asked_for_is_not_left_waiting_for_what_is_to_come() -> None:
+    """A sync gives its next ones only when the first have ended."""
+    coming: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def job(number: int) -> Steps[None]:
+        yield
+        told.put(number)
+
+    with ThreadPoolExecutor(most_at_once(4)) as pool:
+        running = InFlight(pool, 4, iter(coming.get, None), job, lambda: not coming.empty())
+        for number in range(0, 600, 2):
+            coming.put((number, SMALL))
+            coming.put((number + 1, SMALL))
+            assert {told.get(timeout=SOON), told.get(timeout=SOON)} == {number, number + 1}
+        coming.put(None)
+        assert running._has_ended.wait(SOON)
+
+
+def test_all_steps_come_to_the_result_and_to_the_error() -> None:
+    def steps() -> Steps[int]:
+        yield
+        return 5
+
+    def broken() -> Steps[int]:
+        yield
+        raise KeyError
+
+    assert all_at_once(steps()) == 5
+    with pytest.raises(KeyError):
+        all_at_once(broken())

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -15,12 +16,14 @@ from botocore.exceptions import ClientError
 
 from ..config import CloudStorageConfig
 from ..errors import ConfigError, ObjectNotFoundError, StorageError, UnsupportedError
+from ..in_flight import Steps, all_at_once
 from ..names import RESERVED_FOLDERS
 from . import problems
 from .aws_changes import Former
 from .aws_client import S3
 from .aws_conditions import ALL, Conditions
 from .aws_errors import KIND, code_of, is_out_of_range, status_of, was_retried
+from .aws_lane import Asked
 from .aws_objects import (
     etag_of,
     head,
@@ -130,16 +133,24 @@ class AwsProvider:
                 self._refuse_missing_bucket()
             raise
 
-    @contextlib.contextmanager
     def get(
         self, key: str, *, version_id: str | None = None, if_match: str | None = None, start: int = 0
+    ) -> AbstractContextManager[RangedDownload]:
+        """One request for a small object, which goes out at once; a large one by ranges. One more for each time that a
+        connection breaks."""
+        with self._s3.translated(key, version_id):
+            sent = self._s3.send("get_object", _part(key, version_id, if_match, start, start + RANGE))
+        return self._reading(key, version_id, if_match, start, sent)
+
+    @contextlib.contextmanager
+    def _reading(
+        self, key: str, version_id: str | None, if_match: str | None, start: int, sent: Asked | None
     ) -> Iterator[RangedDownload]:
-        """One request for a small object; a large one by ranges. One more for each time that a connection breaks."""
         with contextlib.ExitStack() as streams:
 
-            def ask(begin: int, end: int, etag: str | None, *, once: bool = True) -> Any:
-                options = {"Key": key, "Range": f"bytes={begin}-{end - 1}"} | version(version_id)
-                answer = self._s3.ask("get_object", options | ({"IfMatch": etag} if etag else {}), once=once)
+            def ask(begin: int, end: int, etag: str | None, *, once: bool = True, sent: Asked | None = None) -> Any:
+                options = _part(key, version_id, etag, begin, end)
+                answer = self._s3.ask("get_object", options, once=once, sent=sent)
                 streams.callback(answer["Body"].close)
                 refuse_another(key, answer, version_id, etag)
                 if not answer.get("ContentRange", "").startswith(f"bytes {begin}-") and (begin or once):
@@ -160,7 +171,7 @@ class AwsProvider:
             with self._s3.translated(key, version_id):
                 first_end = start + RANGE
                 try:
-                    answer = ask(start, first_end, if_match, once=False)
+                    answer = ask(start, first_end, if_match, once=False, sent=sent)
                     info, stream = object_info(key, answer), chunks(answer)
                     if "ContentRange" not in answer:  # the server sends the whole
                         first_end = info.size
@@ -184,7 +195,13 @@ class AwsProvider:
         on_bytes: OnBytes | None = None,
     ) -> ObjectInfo:
         """By one request or in parts; what an upload that was killed here has sent is not sent again."""
-        return self._uploader.put(key, source, condition, metadata or {}, on_bytes)
+        return all_at_once(self.putting(key, source, condition, metadata or {}, on_bytes))
+
+    def putting(
+        self, key: str, source: Source, condition: Condition, metadata: Mapping[str, str], on_bytes: OnBytes | None
+    ) -> Steps[ObjectInfo]:
+        """The request for a small object goes out at once."""
+        return self._uploader.putting(key, source, condition, metadata, on_bytes)
 
     def copy(self, key: str, target: str, *, version_id: str | None = None, condition: Condition = None) -> ObjectInfo:
         """Look at the object, and copy exactly what was seen."""
@@ -311,3 +328,9 @@ class AwsProvider:
             except StorageError as error:
                 errors[each["Key"]] = error
         return errors
+
+
+def _part(key: str, version_id: str | None, if_match: str | None, begin: int, end: int) -> dict[str, str]:
+    """How a request for these bytes of an object says so."""
+    options = {"Key": key, "Range": f"bytes={begin}-{end - 1}"} | version(version_id)
+    return options | {"IfMatch": if_match} if if_match else options

@@ -22,7 +22,7 @@ from ..credentials import read_credentials
 from ..redaction import keep_secret
 from . import problems
 from .aws_errors import KIND, refuse_pages, translated
-from .aws_lane import Lane, NoAnswerError
+from .aws_lane import Asked, Lane, NoAnswerError
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +64,17 @@ class S3:
         endpoint = self._config.endpoint_url
         return endpoint is None or endpoint.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
-    def ask(self, operation: str, options: Mapping[str, Any], *, once: bool = False) -> Any:
+    def send(self, operation: str, options: Mapping[str, Any]) -> Asked | None:
+        """Ask by the fast lane, and do not wait; ``None`` if it is closed."""
+        lane = self._lane
+        return lane.send(operation, options) if lane is not None and lane.is_open else None
+
+    def ask(self, operation: str, options: Mapping[str, Any], *, once: bool = False, sent: Asked | None = None) -> Any:
         """What the bucket answers to ``client.operation(**options)``: by the fast lane, and else by boto3.
 
         Args:
             once: boto3 does not retry it.
+            sent: that request, if it is on its way already.
 
         Raises:
             ConfigError: something answers that is no S3.
@@ -78,7 +84,7 @@ class S3:
             lane = None
         if lane is not None:
             try:
-                return lane.ask(operation, options)
+                return lane.answer(sent or lane.send(operation, options))
             except NoAnswerError as error:
                 log.debug("The fast lane has no answer to %s: %s", operation, error)
                 maybe_done = error.maybe_done

@@ -116,26 +116,42 @@ class Lane:
         """Whether it is of any use here."""
         return self._failures < FAILURES
 
-    def ask(self, operation: str, options: Mapping[str, Any]) -> Any:
+    def send(self, operation: str, options: Mapping[str, Any]) -> "Asked":
+        """Ask, and do not wait: :meth:`answer` has what comes."""
+        connection = self._connection()
+        try:
+            connection = connection or self._connect()
+            body = options.get("Body")
+            connection.send(self._head(METHODS[operation], options, body), body)
+        except (OSError, ValueError, LookupError) as error:  # of the connection
+            if connection is not None:
+                connection.close()
+            return Asked(operation, options, None, error)
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        return Asked(operation, options, connection)
+
+    def answer(self, asked: "Asked") -> Any:
         """What boto3's client answers to ``operation(**options)``.
 
         Raises:
             NoAnswerError: what came is no answer; of a body, a :class:`~.streams.Body`, bytes may have been sent then.
             ClientError: it is refused.
         """
-        connection = self._connection()
+        connection, asked.connection = asked.connection, None
+        if connection is None:
+            raise NoAnswerError(repr(asked.error), maybe_done=True) from asked.error
         try:
-            connection = connection or self._connect()
-            answer = self._ask(connection, operation, options)
+            answer = self._answer(connection, asked.operation, asked.options)
         except (OSError, ValueError, LookupError) as error:  # of the connection; of what came
-            if connection is not None:
-                connection.close()
+            connection.close()
             raise NoAnswerError(repr(error), maybe_done=True) from error
         except ClientError:  # all was read, and the connection is free
             raise
         except BaseException:
-            if connection is not None:
-                connection.close()
+            connection.close()
             raise
         self._failures = 0
         return answer
@@ -146,9 +162,8 @@ class Lane:
         if not self.is_open:
             log.info("The fast lane is closed: boto3 has answers where it has none")
 
-    def _ask(self, connection: "_Connection", operation: str, options: Mapping[str, Any]) -> Any:
+    def _answer(self, connection: "_Connection", operation: str, options: Mapping[str, Any]) -> Any:
         method, body = METHODS[operation], options.get("Body")
-        connection.send(self._head(method, options, body), body)
         status, headers = connection.answer()
         about = {"HTTPHeaders": headers, "HTTPStatusCode": status, "RetryAttempts": 0}
         stream = _Stream(connection, headers, self._free, is_empty=method == "HEAD")
@@ -239,6 +254,27 @@ class Lane:
         made.connect()
         made.sock.settimeout(self._read_s)
         return _Connection(made)
+
+
+class Asked:
+    """A request on its way; who never wants the answer just drops it."""
+
+    def __init__(
+        self,
+        operation: str,
+        options: Mapping[str, Any],
+        connection: "_Connection | None",
+        error: Exception | None = None,
+    ) -> None:
+        self.operation = operation
+        self.options = options
+        self.connection = connection
+        self.error = error
+
+    def __del__(self) -> None:
+        """The answer is on this connection, which so is of no more use."""
+        if self.connection is not None:
+            self.connection.close()
 
 
 class _Connection:

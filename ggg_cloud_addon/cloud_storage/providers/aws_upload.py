@@ -21,6 +21,7 @@ from ..errors import (
     StorageError,
     StoreUnavailableError,
 )
+from ..in_flight import Steps
 from . import problems
 from .aws_changes import Changes, Former, whole_checksum
 from .aws_client import S3
@@ -72,16 +73,18 @@ class Uploader:
         self._lock = threading.Lock()
         self._running = 0
 
-    def put(
+    def putting(
         self, key: str, source: Source, condition: Condition, metadata: Metadata, on_bytes: OnBytes | None
-    ) -> ObjectInfo:
+    ) -> Steps[ObjectInfo]:
         """See :meth:`~.base.Provider.put`. The last of several that run side by side tidies up."""
-        send = self._put_whole if source.size <= PART_SIZE else self._put_parts
         with self._lock:
             self._running += 1
         try:
             with self._s3.translated(key):
-                info = send(key, source, condition, metadata, on_bytes)
+                if source.size <= PART_SIZE:
+                    info = yield from self._put_whole(key, source, condition, metadata, on_bytes)
+                else:
+                    info = self._put_parts(key, source, condition, metadata, on_bytes)
         except Interrupted as stop:
             raise stop.error from None
         finally:
@@ -127,27 +130,29 @@ class Uploader:
 
     def _put_whole(
         self, key: str, source: Source, condition: Condition, metadata: Metadata, on_bytes: OnBytes | None
-    ) -> ObjectInfo:
+    ) -> Steps[ObjectInfo]:
         with source.open() as reader:
             content = read_source(reader, source.size, key)
         source.verify()
         digest = hashlib.sha256(content)
-        asked = self._conditions.for_request("put", key, condition)
-        made = self._make(
-            key,
-            condition,
-            digest.hexdigest(),
-            lambda: self._s3.ask(
-                "put_object",
-                {
-                    "Key": key,
-                    "Body": Body(content, on_bytes, self._rate),
-                    "ChecksumSHA256": base64.b64encode(digest.digest()).decode(),
-                    **write_options(self._config, metadata, digest.hexdigest()),
-                    **asked,
-                },
-            ),
-        )
+        options = {
+            "Key": key,
+            "Body": Body(content, on_bytes, self._rate),
+            "ChecksumSHA256": base64.b64encode(digest.digest()).decode(),
+            **write_options(self._config, metadata, digest.hexdigest()),
+            **self._conditions.for_request("put", key, condition),
+        }
+        sent = self._s3.send("put_object", options)
+        yield
+
+        def request() -> Any:
+            nonlocal sent
+            first, sent = sent, None
+            if first is None:
+                options["Body"].seek(0)
+            return self._s3.ask("put_object", options, sent=first)
+
+        made = self._make(key, condition, digest.hexdigest(), request)
         return replace(made, size=len(content), metadata=dict(metadata))
 
     def _put_parts(

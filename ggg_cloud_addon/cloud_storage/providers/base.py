@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from ..errors import StorageError
+from ..in_flight import Steps
 
 CHUNK = 1 << 20
 """Bytes read, hashed and written at a time."""
@@ -165,6 +166,8 @@ class Provider(Protocol):
     ) -> AbstractContextManager[Download]:
         """Read an object from byte ``start`` on; ``if_match`` refuses another one than that ETag's.
 
+        The request may go out now, and the answer be waited for where the context is entered.
+
         Raises:
             ObjectNotFoundError: there is none.
             PreconditionFailedError: it is another one by now.
@@ -229,6 +232,31 @@ class Provider(Protocol):
             ObjectNotFoundError: there is no such object.
             UnsupportedError: the store has no links.
         """
+
+
+@runtime_checkable
+class PutsInSteps(Protocol):
+    """A provider that can ask for several puts before it waits for the first one's answer."""
+
+    def putting(
+        self, key: str, source: Source, condition: Condition, metadata: Mapping[str, str], on_bytes: OnBytes | None
+    ) -> Steps[ObjectInfo]:
+        """:meth:`Provider.put` in steps."""
+
+
+def putting(
+    provider: Provider,
+    key: str,
+    source: Source,
+    *,
+    condition: Condition = None,
+    metadata: Mapping[str, str] | None = None,
+    on_bytes: OnBytes | None = None,
+) -> Steps[ObjectInfo]:
+    """:meth:`Provider.put` in as many steps as the provider has for it."""
+    if isinstance(provider, PutsInSteps):
+        return (yield from provider.putting(key, source, condition, metadata or {}, on_bytes))
+    return provider.put(key, source, condition=condition, metadata=metadata, on_bytes=on_bytes)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from pathvalidate import sanitize_filename
 
 from ..errors import LocalFileError, SourceChangedError
 from ..files import FileSource, keep_as, link_or_copy, translated
+from ..in_flight import Steps, all_at_once
 from ..names import MAX_KEY_BYTES, MAX_NAME_BYTES, check_component_id
-from ..providers.base import IfAbsent, IfMatch, Provider
-from ..transfers import Progress, adding_up, download_file
+from ..providers.base import IfAbsent, IfMatch, Provider, putting
+from ..transfers import Progress, adding_up, downloading
 from .plan import Action, Kind
 from .scan import BaseFile, Fingerprint, Local, Remote
 from .state import TMP_FOLDER
@@ -37,8 +38,8 @@ class Applier:
         self._tmp = root / TMP_FOLDER
         self._trash = trash
 
-    def apply(self, action: Action, progress: Progress) -> Known:
-        """Do one action; the answer is for the state.
+    def apply(self, action: Action, progress: Progress) -> Steps[Known]:
+        """Do one action; what comes of it is for the state.
 
         Raises:
             PreconditionFailedError: the object changed since the plan was made.
@@ -46,8 +47,6 @@ class Applier:
             StorageError: it could not be done; both sides hold what they held.
         """
         steps: dict[Kind, Callable[[str, Progress], Known]] = {
-            Kind.UPLOAD: self._upload,
-            Kind.DOWNLOAD: self._download,
             Kind.DELETE_REMOTE: self._delete_remote,
             Kind.DELETE_LOCAL: self._delete_local,
             Kind.KEEP_BOTH: self._keep_both,
@@ -55,27 +54,31 @@ class Applier:
             Kind.FORGET: lambda path, _: {path: None},
         }
         with translated(self._root / action.path):
+            if action.kind is Kind.UPLOAD:
+                return (yield from self._upload(action.path, progress))
+            if action.kind is Kind.DOWNLOAD:
+                return (yield from self._download(action.path, progress))
             return steps[action.kind](action.path, progress)
 
-    def _upload(self, path: str, progress: Progress) -> Known:
+    def _upload(self, path: str, progress: Progress) -> Steps[Known]:
         remote = self._remote.get(path)
         if remote is not None:
             self._keep_remote(path, remote.etag)
         return self._send(path, IfMatch(remote.etag) if remote else IfAbsent(), progress)
 
-    def _send(self, path: str, condition: IfAbsent | IfMatch, progress: Progress) -> Known:
+    def _send(self, path: str, condition: IfAbsent | IfMatch, progress: Progress) -> Steps[Known]:
         source = FileSource(self._target(path))
         on_bytes = adding_up(progress, source.size)
-        info = self._provider.put(self._prefix + path, source, condition=condition, on_bytes=on_bytes)
+        info = yield from putting(self._provider, self._prefix + path, source, condition=condition, on_bytes=on_bytes)
         assert info.sha256 is not None
         fingerprint = Fingerprint.of(source.stat, looked_ns=source.looked_ns)
         return {path: BaseFile(fingerprint, info.sha256, info.etag)}
 
-    def _download(self, path: str, progress: Progress) -> Known:
+    def _download(self, path: str, progress: Progress) -> Steps[Known]:
         kept = self._trash.place(path)
         return self._fetch(path, lambda: link_or_copy(self._target(path), kept, self._tmp), progress)
 
-    def _fetch(self, path: str, keep: Callable[[], object], progress: Progress) -> Known:
+    def _fetch(self, path: str, keep: Callable[[], object], progress: Progress) -> Steps[Known]:
         """Put the remote content into the file's place, whose own content is kept before."""
         target = self._target(path)
         with contextlib.suppress(OSError):  # an empty folder gives way; a file, or a folder with anything in it, stays
@@ -90,7 +93,7 @@ class Applier:
             # Of the part, not of the target after the move: that may be edited by then.
             arrived.append(Fingerprint.of(part.stat(), moved=True))
 
-        info = download_file(
+        info = yield from downloading(
             self._provider,
             self._prefix + path,
             target,
@@ -122,8 +125,8 @@ class Applier:
 
     def _keep_both(self, path: str, progress: Progress) -> Known:
         copies: list[str] = []
-        known = self._fetch(path, lambda: copies.append(self._keep_as_conflict(path)), progress)
-        return known | self._send(copies[0], IfAbsent(), progress)
+        known = all_at_once(self._fetch(path, lambda: copies.append(self._keep_as_conflict(path)), progress))
+        return known | all_at_once(self._send(copies[0], IfAbsent(), progress))
 
     def _remember(self, path: str, progress: Progress) -> Known:
         local = self._local[path]
@@ -156,7 +159,7 @@ class Applier:
         """Keep content in the trash that a store without versions would lose."""
         if not self._provider.capabilities.versions:
             kept = self._trash.place(path)
-            download_file(self._provider, self._prefix + path, kept, if_match=etag, tmp=self._tmp)
+            all_at_once(downloading(self._provider, self._prefix + path, kept, if_match=etag, tmp=self._tmp))
 
     def _keep_as_conflict(self, path: str) -> str:
         """Keep the file as ``arm (conflict, HOST, 2026-11-22 14-05).blend``, numbered if that is taken on either side.

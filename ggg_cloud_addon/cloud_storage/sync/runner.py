@@ -3,13 +3,14 @@
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 
 from ..errors import CancelledError, StorageError
-from ..in_flight import InFlight
+from ..in_flight import UNIT, InFlight, Steps, most_at_once
 from .apply import Applier, Known
 from .events import Began, Ended, Moved, OnEvent
 from .plan import SILENT, Action
@@ -17,6 +18,10 @@ from .result import SyncResult
 from .state import State
 
 log = logging.getLogger(__name__)
+
+NAP = 0.01
+"""Seconds. To be woken for each of many small files takes as long as the file, as does the fight for the interpreter's
+lock; so where the pool has enough to do the news are left to gather."""
 
 
 class Runner:
@@ -42,6 +47,7 @@ class Runner:
         self._tell = tell
         self._stopped = threading.Event()
         self._begun = 0
+        self._most = most_at_once(concurrency)
         self._ready: queue.SimpleQueue[tuple[Action, int] | None] = queue.SimpleQueue()
         self._news: queue.SimpleQueue[Moved | tuple[Ended, Known] | BaseException] = queue.SimpleQueue()
 
@@ -51,17 +57,22 @@ class Runner:
         Raises:
             CancelledError: a callback stopped it; so do what runs in the pool.
         """
-        running: InFlight[Action] = InFlight(self._pool, self._concurrency, iter(self._ready.get, None), self._apply)
+        to_do = iter(self._ready.get, None)
+        running = InFlight(self._pool, self._concurrency, to_do, self._apply, lambda: not self._ready.empty())
         waiting = deque(actions)
         try:
             while True:
                 # A few more than can run, or the pool's threads would have to wait for this one.
-                ahead = 2 * running.at_once if self._concurrency > 1 else 1
-                while waiting and self._begun < ahead:
+                enough = 2 * running.at_once if self._concurrency > 1 else 1
+                while waiting and self._begun < (enough if waiting[0].size > UNIT else max(enough, self._most)):
                     self._begin(waiting.popleft())
                 if not self._begun:
                     return
+                if self._begun > 2 * enough:
+                    time.sleep(NAP)
                 self._tell(self._next())
+                while not self._news.empty():
+                    self._tell(self._next())
         except BaseException:
             self._stopped.set()
             while self._begun:  # what is done in spite of that is remembered
@@ -95,12 +106,13 @@ class Runner:
             self._result.errors[ended.action.path] = ended.error
         return ended
 
-    def _apply(self, action: Action) -> None:
+    def _apply(self, action: Action) -> Steps[None]:
         """In the pool."""
         try:
             if self._stopped.is_set():
                 raise _stopped()
-            self._news.put((Ended(action), self._applier.apply(action, partial(self._progress, action))))
+            known = yield from self._applier.apply(action, partial(self._progress, action))
+            self._news.put((Ended(action), known))
         except StorageError as error:
             log.warning("Sync of %s failed", action.path, exc_info=error)
             self._news.put((Ended(action, error), {}))

@@ -12,7 +12,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -170,8 +170,42 @@ def is_link(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink()
 
 
-def move_into_place(part: Path, target: Path) -> None:
-    """Rename ``part`` to ``target`` in one step; the rename survives a power cut.
+def flush_folder(folder: Path) -> None:
+    """Make the names in it survive a power cut."""
+    if os.name == "posix":  # Windows cannot open a folder, and needs no such thing
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class FoldersToFlush:
+    """Folders into which files were moved, to be flushed once for many of them. Thread-safe."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._folders: set[Path] = set()
+
+    def add(self, folder: Path) -> None:
+        """One more."""
+        self._folders.add(folder)
+
+    def flush(self) -> None:
+        """Make the names in all of them survive a power cut, also in those added by others meanwhile.
+
+        Raises:
+            LocalFileError: the disk refuses.
+        """
+        with contextlib.suppress(KeyError):
+            while True:
+                folder = self._folders.pop()
+                with translated(folder):
+                    flush_folder(folder)
+
+
+def move_into_place(part: Path, target: Path, moved: Callable[[Path], object] = flush_folder) -> None:
+    """Rename ``part`` to ``target`` in one step; the rename survives a power cut, or once ``moved`` has seen to it.
 
     On Windows a file that somebody reads cannot be replaced: this waits a little for the reader.
     """
@@ -185,12 +219,7 @@ def move_into_place(part: Path, target: Path) -> None:
             time.sleep(seconds)
     else:
         os.replace(part, target)
-    if os.name == "posix":  # Windows cannot open a folder, and needs no such thing
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    moved(target.parent)
 
 
 def is_part(name: str) -> bool:

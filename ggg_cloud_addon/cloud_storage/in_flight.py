@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Steps = Generator[None, None, Result]
-"""A transfer. It yields once, when it has asked and before it waits for the answer; or never, if it cannot do that."""
+"""A transfer. It yields where it has asked and would wait for the answer; never, if it does not ask ahead."""
 
 UNIT = 1 << 20
 """Bytes of a transfer that counts as a small one."""
@@ -23,8 +23,8 @@ FEW = 2
 AHEAD = 3
 """There, so many are asked for by one thread before it waits for the first: alone it has the interpreter's lock without
 asking for it, which is a third of what a small file costs."""
-FORGET = 1.02
-"""So much longer the shortest time is taken to be after each small transfer, as a line may change."""
+LATELY = 40
+"""Small transfers whose shortest time says how long a line makes one wait; it may change."""
 
 BUSY = 0.8
 """CPU seconds a second, with which this process has enough to do."""
@@ -77,7 +77,7 @@ class InFlight(Generic[Item]):
         self._threads = 0
         self._wanted = concurrency
         self._ahead = 1
-        self._shortest = 0.0
+        self._seconds: deque[float] = deque(maxlen=LATELY)
         self._limit = self._most
         self._looked, self._cpu = time.perf_counter(), time.process_time()
         self._has_ended = threading.Event()
@@ -100,7 +100,7 @@ class InFlight(Generic[Item]):
 
     def _run(self) -> None:
         begun: deque[_Transfer] = deque()
-        lately: deque[float] = deque(maxlen=AHEAD)
+        asked: deque[float] = deque(maxlen=AHEAD)
         is_leaving = False
         while True:
             while not is_leaving and (not begun or (begun[-1].is_begun and len(begun) < self._ahead)):
@@ -118,9 +118,9 @@ class InFlight(Generic[Item]):
             if not transfer.is_begun:
                 self._take(transfer.weight)
             transfer.end()
-            lately.append(transfer.seconds)
+            asked.append(transfer.seconds)
             # Of those that were asked ahead only one waits.
-            seconds = max(lately) if transfer.asked_ahead else transfer.seconds
+            seconds = max(asked) if transfer.asked_ahead else transfer.seconds
             self._give_back(transfer, seconds)
             is_leaving = is_leaving or (transfer.weight == 1 and self._leaves())
         with self._room:
@@ -159,9 +159,9 @@ class InFlight(Generic[Item]):
             self._room.notify_all()
             if transfer.weight > 1:
                 return
-            self._shortest = min(seconds, self._shortest * FORGET) if self._shortest else seconds
+            self._seconds.append(seconds)
             self._look()
-            self._wanted = min(max(FEW, min(int(self._shortest / WORK), self._limit)), self._most)
+            self._wanted = min(max(FEW, min(int(min(self._seconds) / WORK), self._limit)), self._most)
             self._ahead = 1
             if self._wanted == FEW and transfer.asked_ahead:
                 self._wanted, self._ahead = 1, AHEAD

@@ -12,7 +12,7 @@ from typing import TypeVar
 from .components import BatchResult, ComponentInfo, ComponentVersion
 from .config import CloudStorageConfig
 from .errors import AccessDeniedError, InvalidIdError, ObjectNotFoundError, StorageError
-from .files import BytesSource, FileSource, parts_in
+from .files import BytesSource, FileSource, FoldersToFlush, flush_folder, parts_in
 from .in_flight import InFlight, Steps, all_at_once, most_at_once
 from .metadata import check_metadata
 from .names import check_component_id, check_key, preview_of
@@ -137,11 +137,18 @@ class CloudStorageManager:
         progress: Progress | None = None,
         *,
         overwrite: bool = True,
+        moved: Callable[[Path], object] = flush_folder,
     ) -> Steps[ComponentInfo]:
         key = self.key_of(component_id)
         begun = time.monotonic()
         info = yield from downloading(
-            self.provider, key, Path(path), version_id=version_id, overwrite=overwrite, progress=progress
+            self.provider,
+            key,
+            Path(path),
+            version_id=version_id,
+            overwrite=overwrite,
+            progress=progress,
+            moved=moved,
         )
         log.info("Pulled %s, %d bytes in %.2f s", key, info.size, time.monotonic() - begun)
         return self._component(info)
@@ -225,17 +232,19 @@ class CloudStorageManager:
         def download(item: tuple[str, str | Path]) -> Steps[BatchResult]:
             component_id, path = item
             try:
-                info = yield from self._downloading(component_id, path)
+                info = yield from self._downloading(component_id, path, moved=folders.add)
             except StorageError as error:
                 return _failed(component_id, error, Path(path))
             return BatchResult(component_id, Path(path), info)
 
-        wanted = list(items)
+        wanted, folders = list(items), FoldersToFlush()
         with contextlib.ExitStack() as locks:
             for folder in {Path(path).parent for _, path in wanted}:
                 if folder.is_dir():
                     locks.enter_context(parts_in(folder))
-            return self._side_by_side(download, [(item, 0) for item in wanted])
+            results = self._side_by_side(download, [(item, 0) for item in wanted])
+        folders.flush()
+        return results
 
     def delete_components(self, component_ids: Iterable[str]) -> list[BatchResult]:
         """Delete components, many with one request; one that fails does not stop the others."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .errors import IntegrityError, LocalFileError, StoreUnavailableError
-from .files import flush_to_disk, hash_file, move_into_place, part_file, sweep_parts, translated
+from .files import flush_folder, flush_to_disk, hash_file, move_into_place, part_file, sweep_parts, translated
 from .in_flight import Steps
 from .providers.base import Download, ObjectInfo, OnBytes, Provider
 
@@ -45,6 +45,7 @@ def downloading(
     progress: Progress | None = None,
     tmp: Path | None = None,
     before_replace: Callable[[Path], None] | None = None,
+    moved: Callable[[Path], object] = flush_folder,
 ) -> Steps[ObjectInfo]:
     """Fetch an object into ``target``, by way of a temporary file; what comes of it has its SHA-256.
 
@@ -53,6 +54,7 @@ def downloading(
         tmp: a folder on the target's file system for the temporary file, instead of the target's own.
         before_replace: called with the file that holds the checked content, right before it takes the target's
             place; what it raises leaves the target as it is.
+        moved: sees to it that a power cut does not take the file's name out of this folder again.
 
     Raises:
         IntegrityError: the bytes do not have the SHA-256 that was stored with the object.
@@ -78,7 +80,7 @@ def downloading(
                     )
                 if before_replace is not None:
                     before_replace(part)
-                move_into_place(part, target)
+                move_into_place(part, target, moved)
     return download.info if sha256 == download.info.sha256 else replace(download.info, sha256=sha256)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager, ComponentInfo
+from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager, ComponentInfo, files
 from ggg_cloud_addon.cloud_storage.errors import (
     AccessDeniedError,
     CancelledError,
@@ -155,6 +155,23 @@ def test_a_batch_goes_on_after_a_failure(manager: CloudStorageManager, write: Wr
     gone = manager.delete_components(["0.blend", "1.blend", "2.blend"])
     assert [each.ok for each in gone] == [True, False, True]
     assert [each.component_id for each in manager.list_components()] == ["4.blend"]
+
+
+def test_when_a_batch_has_arrived_its_names_are_on_the_disk(
+    manager: CloudStorageManager, write: WriteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for component_id in ("a/1.blend", "a/2.blend", "b/1.blend"):
+        manager.upload_component(write("arm.blend", b"arm"), component_id)
+    flush, flushed = files.flush_folder, dict[Path, list[str]]()
+
+    def watched(folder: Path) -> None:
+        flushed[folder] = sorted(path.name for path in folder.iterdir())
+        flush(folder)
+
+    monkeypatch.setattr(files, "flush_folder", watched)
+    items = [(each, tmp_path / "pulled" / each) for each in ("a/1.blend", "a/2.blend", "b/1.blend")]
+    assert all(each.ok for each in manager.download_components(items))
+    assert flushed == {tmp_path / "pulled/a": ["1.blend", "2.blend"], tmp_path / "pulled/b": ["1.blend"]}
 
 
 def test_an_empty_batch_is_nothing(manager: CloudStorageManager) -> None:

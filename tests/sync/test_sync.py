@@ -1,10 +1,12 @@
 """Two users, two folders, one store: what one does reaches the other, and nothing is lost on the way."""
 
 import contextlib
+import errno
 import os
 import random
 import shutil
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from users import User, at, history, kinds, objects_of, settle
 
-from ggg_cloud_addon.cloud_storage import StorageSynchronizer, SyncConfig, transfers
+from ggg_cloud_addon.cloud_storage import StorageSynchronizer, SyncConfig, files, transfers
 from ggg_cloud_addon.cloud_storage.errors import (
     CancelledError,
     LocalFileError,
@@ -488,6 +490,27 @@ def test_what_a_killed_run_left_is_swept_by_one_that_has_nothing_to_do(ann: User
     assert not list(ann.folder.rglob("*.ggg_part*"))
 
 
+def test_the_state_tells_of_no_file_whose_name_is_not_on_the_disk(
+    ann: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut it would be missing, which looks as if it had been deleted here."""
+    settle(ann, bob)
+    ann.save(robot__head=b"new")
+    ann.sync()
+    flushed: list[Path] = []
+
+    def refuse(folder: Path) -> None:
+        flushed.append(folder)
+        raise OSError(errno.EIO, "The disk is broken")
+
+    monkeypatch.setattr(files, "flush_folder", refuse)
+    with pytest.raises(LocalFileError):
+        bob.sync()
+    monkeypatch.undo()
+    assert set(flushed) == {bob.path("robot__head").parent}
+    assert [each.kind for each in bob.sync().plan] == [Kind.REMEMBER]
+
+
 def test_an_edit_right_after_a_file_arrived_is_noticed(
     ann: User, bob: User, arm: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -495,8 +518,8 @@ def test_an_edit_right_after_a_file_arrived_is_noticed(
     monkeypatch.setattr(scan, "TICK_NS", 0)
     move = transfers.move_into_place
 
-    def move_and_edit(part: Path, target: Path) -> None:
-        move(part, target)
+    def move_and_edit(part: Path, target: Path, moved: Callable[[Path], object]) -> None:
+        move(part, target, moved)
         if target == bob.path("arm"):
             before = target.stat()
             with target.open("r+b") as file:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import Any, cast
 from urllib.parse import quote, unquote_plus, urlsplit
 from xml.etree import ElementTree
 
@@ -68,6 +68,8 @@ UNSURE = ("SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "PermanentRed
 PIECE = 1 << 18
 """Bytes sent at a time; a longer one would make the progress jump."""
 LONGEST_LINE = 1 << 16
+BUFFER = 1 << 16
+"""Bytes; a small object comes with its headers at once."""
 FAILURES = 3
 """So often in a row boto3 could what the lane could not; then the lane is closed."""
 EMPTY = hashlib.sha256().hexdigest()
@@ -282,7 +284,7 @@ class _Connection:
 
     def __init__(self, made: http.client.HTTPConnection) -> None:
         self._made = made
-        self._reader: BinaryIO = made.sock.makefile("rb")
+        self._reader = cast("io.BufferedReader", made.sock.makefile("rb", BUFFER))
 
     @property
     def is_alive(self) -> bool:
@@ -301,7 +303,7 @@ class _Connection:
 
     def answer(self) -> tuple[int, dict[str, str]]:
         """Status, and headers in lower case."""
-        begin = self._reader.peek()  # type: ignore[attr-defined]
+        begin = self._reader.peek()
         end = begin.find(b"\r\n\r\n")  # nearly always all of it has come
         lines = self._reader.read(end + 4)[:-4].decode("latin-1").split("\r\n") if end > 0 else self._lines()
         version, status, *_ = lines[0].split(" ", 2)
@@ -329,7 +331,7 @@ class _Connection:
 
     def read(self, size: int) -> bytes:
         """At most so many bytes of the body, as soon as there are any."""
-        return self._reader.read1(size)  # type: ignore[attr-defined,no-any-return]
+        return self._reader.read1(size)
 
     def close(self) -> None:
         """Both are closed, as either would keep the socket open; a thread that waits for bytes waits no more."""
@@ -461,9 +463,19 @@ def _object(headers: Mapping[str, str]) -> dict[str, Any]:
     if "etag" not in headers:
         raise ValueError("no ETag")
     if "last-modified" in headers:
-        answer["LastModified"] = parsedate_to_datetime(headers["last-modified"])
+        answer["LastModified"] = time_of(headers["last-modified"])
         answer["ContentLength"] = int(headers["content-length"])
     return answer
+
+
+@lru_cache
+def time_of(header: str) -> datetime:
+    """The time in a header; kept, as many answers have the same one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return parsedate_to_datetime(header)
 
 
 def _listing(content: bytes) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,6 +11,7 @@ from ..metadata import decode_metadata, encode_metadata
 from . import problems
 from .aws_client import S3
 from .aws_errors import status_of
+from .aws_lane import time_of
 from .base import ObjectInfo
 
 
@@ -98,16 +97,6 @@ def answered_at(answer: Mapping[str, Any]) -> datetime:
     """When the object was made, by the store's clock."""
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     return time_of(date).astimezone(UTC) if date else datetime.now(UTC)
-
-
-@lru_cache
-def time_of(header: str) -> datetime:
-    """The time in a header; kept, as many answers have the same one.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return parsedate_to_datetime(header)
 
 
 def whole_second(time: datetime) -> datetime:

@@ -28,8 +28,18 @@ Known = dict[str, BaseFile | None]
 class Applier:
     """Carries out the actions of one plan, several at once; one for each path."""
 
-    def __init__(self, provider: Provider, prefix: str, root: Path, local: Local, remote: Remote, trash: Trash) -> None:
-        """``local`` and ``remote`` are the snapshots that the plan was made of."""
+    def __init__(
+        self,
+        provider: Provider,
+        prefix: str,
+        root: Path,
+        local: Local,
+        remote: Remote,
+        trash: Trash,
+        moved: Callable[[Path], object],
+    ) -> None:
+        """``local`` and ``remote`` are the snapshots that the plan was made of; ``moved`` is as for
+        :func:`~..transfers.downloading`."""
         self._provider = provider
         self._prefix = prefix
         self._root = root
@@ -37,6 +47,17 @@ class Applier:
         self._remote = remote
         self._tmp = root / TMP_FOLDER
         self._trash = trash
+        self._moved = moved
+        self._real_root = os.path.realpath(root)
+        self._steps: dict[Kind, Callable[[str, Progress], Steps[Known]]] = {
+            Kind.UPLOAD: self._upload,
+            Kind.DOWNLOAD: self._download,
+            Kind.DELETE_REMOTE: self._delete_remote,
+            Kind.DELETE_LOCAL: self._delete_local,
+            Kind.KEEP_BOTH: self._keep_both,
+            Kind.REMEMBER: self._remember,
+            Kind.FORGET: self._forget,
+        }
 
     def apply(self, action: Action, progress: Progress) -> Steps[Known]:
         """Do one action; what comes of it is for the state.
@@ -46,19 +67,8 @@ class Applier:
             SourceChangedError: the file changed since the plan was made.
             StorageError: it could not be done; both sides hold what they held.
         """
-        steps: dict[Kind, Callable[[str, Progress], Known]] = {
-            Kind.DELETE_REMOTE: self._delete_remote,
-            Kind.DELETE_LOCAL: self._delete_local,
-            Kind.KEEP_BOTH: self._keep_both,
-            Kind.REMEMBER: self._remember,
-            Kind.FORGET: lambda path, _: {path: None},
-        }
         with translated(self._root / action.path):
-            if action.kind is Kind.UPLOAD:
-                return (yield from self._upload(action.path, progress))
-            if action.kind is Kind.DOWNLOAD:
-                return (yield from self._download(action.path, progress))
-            return steps[action.kind](action.path, progress)
+            return (yield from self._steps[action.kind](action.path, progress))
 
     def _upload(self, path: str, progress: Progress) -> Steps[Known]:
         remote = self._remote.get(path)
@@ -75,8 +85,10 @@ class Applier:
         return {path: BaseFile(fingerprint, info.sha256, info.etag)}
 
     def _download(self, path: str, progress: Progress) -> Steps[Known]:
-        kept = self._trash.place(path)
-        return self._fetch(path, lambda: link_or_copy(self._target(path), kept, self._tmp), progress)
+        def keep() -> None:
+            link_or_copy(self._target(path), self._trash.place(path), self._tmp)
+
+        return self._fetch(path, keep, progress)
 
     def _fetch(self, path: str, keep: Callable[[], object], progress: Progress) -> Steps[Known]:
         """Put the remote content into the file's place, whose own content is kept before."""
@@ -101,17 +113,20 @@ class Applier:
             progress=progress,
             tmp=self._tmp,
             before_replace=keep_what_is_there,
+            moved=self._moved,
         )
         assert info.sha256 is not None
         return {path: BaseFile(arrived[0], info.sha256, info.etag)}
 
-    def _delete_remote(self, path: str, progress: Progress) -> Known:
+    def _delete_remote(self, path: str, progress: Progress) -> Steps[Known]:
+        yield from ()
         etag = self._remote[path].etag
         self._keep_remote(path, etag)
         self._provider.delete(self._prefix + path, condition=IfMatch(etag))
         return {path: None}
 
-    def _delete_local(self, path: str, progress: Progress) -> Known:
+    def _delete_local(self, path: str, progress: Progress) -> Steps[Known]:
+        yield from ()
         target, kept = self._target(path), self._trash.place(path)
         kept.parent.mkdir(parents=True, exist_ok=True)
         self._look_again(path)
@@ -123,12 +138,17 @@ class Applier:
                 break
         return {path: None}
 
-    def _keep_both(self, path: str, progress: Progress) -> Known:
+    def _keep_both(self, path: str, progress: Progress) -> Steps[Known]:
         copies: list[str] = []
-        known = all_at_once(self._fetch(path, lambda: copies.append(self._keep_as_conflict(path)), progress))
-        return known | all_at_once(self._send(copies[0], IfAbsent(), progress))
+        known = yield from self._fetch(path, lambda: copies.append(self._keep_as_conflict(path)), progress)
+        return known | (yield from self._send(copies[0], IfAbsent(), progress))
 
-    def _remember(self, path: str, progress: Progress) -> Known:
+    def _forget(self, path: str, progress: Progress) -> Steps[Known]:
+        yield from ()
+        return {path: None}
+
+    def _remember(self, path: str, progress: Progress) -> Steps[Known]:
+        yield from ()
         local = self._local[path]
         assert local.sha256 is not None
         return {path: BaseFile(local.fingerprint, local.sha256, self._remote[path].etag)}
@@ -136,8 +156,8 @@ class Applier:
     def _target(self, path: str) -> Path:
         """The file of a path, which may not be a link, nor lie behind one that leads out of the folder."""
         target = self._root / check_component_id(path)
-        if target.is_symlink() or not Path(os.path.realpath(target.parent)).is_relative_to(
-            os.path.realpath(self._root)
+        if target.is_symlink() or (
+            "/" in path and not Path(os.path.realpath(target.parent)).is_relative_to(self._real_root)
         ):
             raise LocalFileError(
                 f'"{path}" is a link, or behind one that leads out of "{self._root}"; it was left alone.'

@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -34,9 +34,10 @@ class State:
     nothing is known nothing is deleted.
     """
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, flush: Callable[[], object]) -> None:
         """Use :func:`open_state`."""
         self._database = database
+        self._flush = flush
         self._news: dict[str, BaseFile | None] = {}
         self._saved = time.monotonic()
 
@@ -52,7 +53,8 @@ class State:
             self.save()
 
     def save(self) -> None:
-        """Write down what is new, in one transaction."""
+        """Write down what is new, in one transaction, when what it tells is on the disk."""
+        self._flush()
         self._database.executemany(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -69,12 +71,15 @@ class State:
 
 
 @contextlib.contextmanager
-def open_state(local_dir: Path, store: str, location: str, *, read_only: bool = False) -> Iterator[State]:
+def open_state(
+    local_dir: Path, store: str, location: str, flush: Callable[[], object] = lambda: None, *, read_only: bool = False
+) -> Iterator[State]:
     """The state of a folder with a store, held against any other sync of it; saved at the end, also after an error.
 
     Args:
         store: tells the store from every other one, also from another one in its place.
         location: where the store is.
+        flush: makes what was done to the files survive a power cut.
         read_only: it is a copy, which nothing is saved of and nobody is kept from.
 
     Raises:
@@ -84,7 +89,7 @@ def open_state(local_dir: Path, store: str, location: str, *, read_only: bool = 
     if read_only:
         try:
             with contextlib.closing(_copied(folder / DATABASE, store, location)) as database:
-                yield State(database)
+                yield State(database, flush)
         except sqlite3.Error as error:
             raise LocalFileError(f'The sync state in "{folder}" cannot be read ({error}); try again.') from error
         return
@@ -100,7 +105,7 @@ def open_state(local_dir: Path, store: str, location: str, *, read_only: bool = 
             (local_dir / TMP_FOLDER).mkdir(exist_ok=True)
             sweep_parts(local_dir / TMP_FOLDER)
         with contextlib.closing(_open_database(folder / DATABASE, store, location)) as database:
-            state = State(database)
+            state = State(database, flush)
             try:
                 yield state
             finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import LocalFileError, MassDeleteError, StoreUnavailableError
-from ..files import parts_in, translated
+from ..files import FoldersToFlush, parts_in, translated
 from ..in_flight import most_at_once
 from ..names import STATE_FOLDER, STORE_FOLDER
 from ..providers.base import Provider, list_all
@@ -79,20 +79,21 @@ class StorageSynchronizer:
         say = progress_callback or (lambda message: None)
         tell = on_event or (lambda event: None)
         location, identity = self._provider.location, self._get_ready()
+        folders, dry_run = FoldersToFlush(), self._config.dry_run
         with (
-            open_state(self._root, f"{identity} {self._prefix}", location, read_only=self._config.dry_run) as state,
+            open_state(self._root, f"{identity} {self._prefix}", location, folders.flush, read_only=dry_run) as state,
             ThreadPoolExecutor(most_at_once(self._jobs)) as pool,
             ThreadPoolExecutor(self._jobs) as readers,
             contextlib.ExitStack() as ending,
         ):
             # Else a sync that is stopped would first read all that it meant to compare.
             ending.callback(readers.shutdown, wait=False, cancel_futures=True)
-            if not self._config.dry_run:
+            if not dry_run:
                 ending.enter_context(parts_in(self._root / TMP_FOLDER))
             say(f"Looking at {self._root} and {location}")
             known = state.load()
             # To ask a store what it can do may take a write, and a dry run makes none.
-            ask = not known and not self._config.dry_run
+            ask = not known and not dry_run
             missing = self._provider.capabilities.missing_promises(location) if ask else ()
             for sentence in missing:
                 say(sentence)
@@ -107,7 +108,6 @@ class StorageSynchronizer:
             plan = make_plan(local, remote, base, self._config)
             tell(Planned(plan))
             refused = self._refused(plan, local, remote, base, comparer)
-            dry_run = self._config.dry_run
             result = SyncResult(plan, dry_run, refused, local=local, remote=remote, missing_promises=missing)
             if dry_run:
                 result.notes = notes(plan, self._config, tell)
@@ -117,7 +117,7 @@ class StorageSynchronizer:
             if approve is not None and not approve(replace(result, dry_run=True)):
                 return replace(result, dry_run=True)
             trash = Trash(self._root)
-            applier = Applier(self._provider, self._prefix, self._root, local, remote, trash)
+            applier = Applier(self._provider, self._prefix, self._root, local, remote, trash, folders.add)
             runner = Runner(applier, pool, self._jobs, state, result, say, tell)
             runner.run([each for each in plan if each.kind in DELETES])  # their places may be taken by what arrives
             runner.run([each for each in plan if each.kind not in (*DELETES, *WAITING)])

@@ -19,7 +19,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
 from tqdm import tqdm
 
 from . import cloud_storage, headless
@@ -370,6 +369,8 @@ def _say(args: argparse.Namespace, text: str) -> None:
 def _table(args: argparse.Namespace, rows: Sequence[Sequence[Any]], headers: Sequence[str] = ()) -> None:
     align = ["right" if name == "Bytes" else "left" for name in headers] or None
     style = "simple" if headers else "plain"
+    from tabulate import tabulate  # late: it takes a tenth of a command's start
+
     _say(args, tabulate(rows, headers, style, disable_numparse=True, colalign=align))
 
 

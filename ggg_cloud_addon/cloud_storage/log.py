@@ -44,4 +44,6 @@ class _Redacting(logging.Formatter):
     """Takes secrets out of the whole text, tracebacks too."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        if not hasattr(record, "redacted"):  # the handler asks twice: will it fit in, and what is it
+            record.redacted = redact(super().format(record))
+        return str(record.redacted)

@@ -44,6 +44,7 @@ class _Redacting(logging.Formatter):
     """Takes secrets out of the whole text, tracebacks too."""
 
     def format(self, record: logging.LogRecord) -> str:
-        if not hasattr(record, "redacted"):  # the handler asks twice: will it fit in, and what is it
-            record.redacted = redact(super().format(record))
-        return str(record.redacted)
+        known = record.__dict__  # the handler asks twice: whether it fits in, and what it is
+        if "redacted" not in known:
+            known["redacted"] = redact(super().format(record))
+        return str(known["redacted"])

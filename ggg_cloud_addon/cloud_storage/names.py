@@ -25,12 +25,17 @@ STORE_FOLDER = ".ggg_store"
 PREVIEW_FOLDER = ".ggg_previews"
 """In a store, below the prefix: a picture of each component, under its ID with ``.png``."""
 RESERVED_FOLDERS = (STATE_FOLDER, STORE_FOLDER, PREVIEW_FOLDER)
-"""No component may lie in them; neither a listing nor a sync shows what does."""
+"""All begin with ``.ggg_``. No component may lie in them; neither a listing nor a sync shows what does."""
 SYSTEM_FOLDERS = ("lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "@eaDir")
 """What systems keep at the top of a drive; not for us, and often not readable."""
 
 PLAIN = re.compile(r"[a-z0-9_-]{5,100}(\.[a-z0-9]{1,8})?", re.ASCII | re.IGNORECASE)
 """Most names, which need no closer look: what Windows reserves is shorter (``COM1``) or has a ``$``."""
+
+
+def is_reserved(key: str) -> bool:
+    """Whether it lies in a folder of ours."""
+    return ".ggg_" in key and any(part in RESERVED_FOLDERS for part in key.split("/"))  # "in" first: of very many
 
 
 def check_component_id(component_id: str) -> str:

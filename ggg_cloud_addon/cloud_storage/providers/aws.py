@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from ..config import CloudStorageConfig
 from ..errors import ConfigError, ObjectNotFoundError, StorageError, UnsupportedError
 from ..in_flight import Steps, all_at_once
-from ..names import RESERVED_FOLDERS
+from ..names import is_reserved
 from . import problems
 from .aws_changes import Former
 from .aws_client import S3
@@ -119,7 +119,7 @@ class AwsProvider:
                 tier=each.get("StorageClass", "STANDARD"),
             )
             for each in answer.get("Contents", ())
-            if not each["Key"].endswith("/") and not any(part in RESERVED_FOLDERS for part in each["Key"].split("/"))
+            if not each["Key"].endswith("/") and not is_reserved(each["Key"])
         )
         return Page(objects, answer.get("NextContinuationToken"))
 

@@ -101,4 +101,6 @@ def answered_at(answer: Mapping[str, Any]) -> datetime:
 
 def whole_second(time: datetime) -> datetime:
     """As in the headers; a listing may tell more."""
+    if time.tzinfo is UTC and not time.microsecond:  # as most are, of very many
+        return time
     return time.astimezone(UTC).replace(microsecond=0)

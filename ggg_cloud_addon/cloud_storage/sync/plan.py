@@ -8,7 +8,7 @@ from enum import Enum
 from ..errors import InvalidIdError
 from ..names import check_component_id, fold, with_folders
 from .config import MIN_DELETES, SyncConfig
-from .scan import Base, BaseFile, Local, LocalFile, Remote, RemoteFile
+from .scan import Base, BaseFile, Local, LocalFile, Remote, RemoteFile, differing
 
 
 class Kind(Enum):
@@ -56,10 +56,9 @@ class Action:
 def make_plan(local: Local, remote: Remote, base: Base, config: SyncConfig) -> tuple[Action, ...]:
     """One action for each path that is not the same everywhere; deletes first, then the largest transfers."""
     actions = []
-    for path in local.keys() | remote.keys() | base.keys():
+    for path in differing(local, remote, base):
         action = _decide(path, local.get(path), remote.get(path), base.get(path), config)
-        if action is not None:  # only then, as there may be 100,000 paths that nothing is done with
-            actions.append(_allowed(_checked(action), path in local, path in remote, config))
+        actions.append(_allowed(_checked(action), path in local, path in remote, config))
     return tuple(
         sorted(
             _without_clashes(actions, local, remote),
@@ -85,7 +84,7 @@ def refused_deletes(
 
 def _decide(
     path: str, local: LocalFile | None, remote: RemoteFile | None, base: BaseFile | None, config: SyncConfig
-) -> Action | None:
+) -> Action:
     if local is None and remote is None:
         return Action(Kind.FORGET, path, "deleted on both sides")
     if remote is None and local is not None:
@@ -103,13 +102,9 @@ def _decide(
     assert local is not None
     assert remote is not None
     if base is not None:
-        same_here = local.sha256 == base.sha256
-        same_there = remote.etag == base.etag
-        if same_here and same_there:
-            return None
-        if same_there:
+        if remote.etag == base.etag:
             return _upload(path, local, "changed here")
-        if same_here:
+        if local.sha256 == base.sha256:
             return _download(path, remote, "changed there")
     if local.sha256 is not None and local.sha256 == remote.sha256:
         return Action(Kind.REMEMBER, path, "the same on both sides")

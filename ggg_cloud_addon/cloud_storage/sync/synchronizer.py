@@ -94,12 +94,13 @@ class StorageSynchronizer:
             known = state.load()
             # To ask a store what it can do may take a write, and a dry run makes none.
             ask = not known and not dry_run
-            missing = self._provider.capabilities.missing_promises(location) if ask else ()
-            for sentence in missing:
-                say(sentence)
+            promises = readers.submit(lambda: self._provider.capabilities.missing_promises(location)) if ask else None
             base = {path: file for path, file in known.items() if self._config.takes(path)}
             comparer = Comparer(self._provider, self._prefix, self._root, readers)
             local, remote = self._look(base, identity, tell, readers)
+            missing = promises.result() if promises else ()
+            for sentence in missing:
+                say(sentence)
             for path in local.keys() & base.keys():
                 found, was = local[path], base[path]
                 if found.sha256 == was.sha256 and not was.fingerprint.holds(found.fingerprint):

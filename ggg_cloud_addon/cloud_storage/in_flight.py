@@ -1,9 +1,10 @@
 """How much runs at once: a few large transfers, which fill a line, or many small ones, which wait for answers."""
 
+import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from typing import Any, Generic, TypeVar
 
@@ -26,8 +27,8 @@ asking for it, which is a third of what a small file costs."""
 LATELY = 40
 """Small transfers whose shortest time says how long a line makes one wait; it may change."""
 
-BUSY = 0.8
-"""CPU seconds a second, with which this process has enough to do."""
+BUSY = 0.7
+"""CPU seconds a second, which small transfers take where they wait for nothing but each other."""
 LOOK = 0.01
 """Seconds over which that is measured."""
 
@@ -74,12 +75,12 @@ class InFlight(Generic[Item]):
         self._taking = threading.Lock()
         self._room = threading.Condition()
         self._free = self._most = most_at_once(concurrency)
-        self._threads = 0
+        self._threads = self._leaving = 0
         self._wanted = concurrency
         self._ahead = 1
         self._seconds: deque[float] = deque(maxlen=LATELY)
         self._limit = self._most
-        self._looked, self._cpu = time.perf_counter(), time.process_time()
+        self._looked, self._cpu = time.perf_counter(), 0.0
         self._has_ended = threading.Event()
         with self._room:
             self._grow(concurrency)
@@ -110,8 +111,6 @@ class InFlight(Generic[Item]):
                 begun.append(transfer)
                 if transfer.weight == 1 and self._take(1, wait=len(begun) == 1):
                     transfer.begin()  # else it is begun when all before it have ended
-            if is_leaving and not begun:
-                return
             if not begun:
                 break
             transfer = begun.popleft()
@@ -125,6 +124,7 @@ class InFlight(Generic[Item]):
             is_leaving = is_leaving or (transfer.weight == 1 and self._leaves())
         with self._room:
             self._threads -= 1
+            self._leaving -= is_leaving
             if self._threads:
                 return
         self._has_ended.set()
@@ -160,6 +160,7 @@ class InFlight(Generic[Item]):
             if transfer.weight > 1:
                 return
             self._seconds.append(seconds)
+            self._cpu += transfer.cpu
             self._look()
             self._wanted = min(max(FEW, min(int(min(self._seconds) / WORK), self._limit)), self._most)
             self._ahead = 1
@@ -171,23 +172,25 @@ class InFlight(Generic[Item]):
         """Set a limit where the threads wait for each other, which takes time too, and not for answers."""
         now = time.perf_counter()
         if now - self._looked > LOOK:
-            cpu = time.process_time()
-            is_busy = cpu - self._cpu > BUSY * (now - self._looked)
+            is_busy = self._cpu > BUSY * (now - self._looked)
             self._limit = self._threads * 3 // 4 if is_busy else self._most
-            self._looked, self._cpu = now, cpu
+            self._looked, self._cpu = now, 0.0
 
     def _leaves(self) -> bool:
-        """Whether this thread is one too many, which then is one no more."""
+        """Whether this thread is one too many; it ends what it has begun, and takes no more."""
         with self._room:
-            if self._threads <= self._wanted:
+            if self._threads - self._leaving <= self._wanted:
                 return False
-            self._threads -= 1
+            self._leaving += 1
             return True
 
     def _grow(self, wanted: int) -> None:
-        while self._threads < wanted:
+        while self._threads - self._leaving < wanted:
             self._threads += 1
             self._pool.submit(self._run)
+
+
+END = object()
 
 
 class _Transfer:
@@ -196,21 +199,24 @@ class _Transfer:
         self.weight = weight
         self.is_begun = False
         self.asked_ahead = False
-        self.seconds = 0.0
-        """In which its thread did nothing else."""
+        self.seconds = self.cpu = 0.0
+        """Seconds in which its thread did nothing else, and those of the CPU."""
 
     def begin(self) -> None:
         """Up to where it would wait."""
-        began = time.perf_counter()
-        self.is_begun = True
-        for _ in self._steps:
-            self.asked_ahead = True
-            break
-        self.seconds = time.perf_counter() - began
+        with self._timed():
+            self.is_begun = True
+            self.asked_ahead = next(self._steps, END) is not END
 
     def end(self) -> None:
         """All of it."""
-        began = time.perf_counter()
-        for _ in self._steps:
-            pass
+        with self._timed():
+            for _ in self._steps:
+                pass
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
+        began, cpu = time.perf_counter(), time.thread_time()
+        yield
         self.seconds += time.perf_counter() - began
+        self.cpu += time.thread_time() - cpu

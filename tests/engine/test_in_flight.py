@@ -1,5 +1,6 @@
 """How much runs at once: each item once, as many as the waiting asks for, and no more large ones than said."""
 
+import hashlib
 import queue
 import threading
 import time
@@ -229,6 +230,7 @@ class Asking:
         self.begun: list[int] = []
         self.ended: list[int] = []
         self.threads: list[int] = []
+        self.latency = 0.04
         self.open: list[int] = []
         """How many were, when each of them had begun."""
         self._is_slow = is_slow
@@ -241,7 +243,7 @@ class Asking:
         asked = time.monotonic()
         yield
         if self._is_slow(number):
-            time.sleep(max(0.0, asked + 0.04 - time.monotonic()))
+            time.sleep(max(0.0, asked + self.latency - time.monotonic()))
         with self._lock:
             self.ended.append(number)
             self.threads.append(threading.get_ident())
@@ -323,3 +325,32 @@ def test_all_steps_come_to_the_result_and_to_the_error() -> None:
     assert all_at_once(steps()) == 5
     with pytest.raises(KeyError):
         all_at_once(broken())
+
+
+def test_it_ends_when_all_have_ended() -> None:
+    """Also those that a thread had begun which was one too many by then."""
+    for _ in range(30):
+        jobs = Asking(lambda number: number % 7 == 0)
+        jobs.latency = 0.004
+        with ThreadPoolExecutor(most_at_once(4)) as pool:
+            running = InFlight(pool, 4, ((number, SMALL) for number in range(60)), jobs)
+            assert running._has_ended.wait(SOON)
+            assert len(jobs.ended) == 60
+
+
+def test_what_else_the_process_does_makes_them_no_fewer() -> None:
+    """As hashing a large file, which needs no lock of the interpreter's."""
+    content = bytes(1 << 20)
+    stopped = threading.Event()
+
+    def hash_on() -> None:
+        while not stopped.is_set():
+            hashlib.sha256(content)
+
+    jobs = AtOnce(lambda number: time.sleep(0.02))
+    with ThreadPoolExecutor(2) as others:
+        for _ in range(2):
+            others.submit(hash_on)
+        run(4, [(number, SMALL) for number in range(800)], jobs)
+        stopped.set()
+    assert jobs.most == most_at_once(4)

@@ -11,7 +11,8 @@ from scripted import Heard, Raw, Script, Scripted, answer, scripted
 from servers import Server
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig
-from ggg_cloud_addon.cloud_storage.errors import PreconditionFailedError, StorageError
+from ggg_cloud_addon.cloud_storage.errors import ObjectNotFoundError, PreconditionFailedError, StorageError
+from ggg_cloud_addon.cloud_storage.in_flight import all_at_once
 from ggg_cloud_addon.cloud_storage.providers import aws_client, streams
 from ggg_cloud_addon.cloud_storage.providers.aws import AwsProvider
 from ggg_cloud_addon.cloud_storage.providers.aws_client import S3
@@ -336,6 +337,66 @@ def test_progress_is_taken_back_when_boto3_sends_again(serve: Serve, aws_config:
     assert sum(moved) == len(BIG)
     assert min(moved) < 0
     assert server.heard[-1].body == BIG
+
+
+# -- asking ahead
+
+
+def named(heard: Heard) -> Raw:
+    """A GET is answered with the key, a PUT with it as the ETag."""
+    key = heard.target.rpartition("/")[2].encode()
+    return of_a_range(heard, key) if heard.method == "GET" else answer("200 OK", ETag=f'"{key.decode()}"')
+
+
+def test_what_is_asked_ahead_is_answered_each_on_its_own(serve: Serve, aws_config: AwsConfig) -> None:
+    server = serve(named)
+    provider = AwsProvider(aws_config(replace(NOBODY, url=server.url)))
+    for _ in range(3):
+        asked = [provider.get(f"{number}.blend") for number in range(5)]
+        for number in (3, 0, 1, 4, 2):
+            with asked[number] as download:
+                assert b"".join(download) == b"%d.blend" % number
+    assert {heard.connection for heard in server.heard} == set(range(5))
+    assert len(server.heard) == 15
+
+
+def test_puts_go_out_ahead_and_their_answers_are_read_later(serve: Serve, aws_config: AwsConfig) -> None:
+    server = serve(named)
+    provider = AwsProvider(aws_config(replace(NOBODY, url=server.url)))
+    moved: list[int] = []
+    begun = [provider.putting(f"{n}.blend", BytesSource(b"%d" % n), None, {}, moved.append) for n in range(5)]
+    for steps in begun:
+        next(steps)
+    assert sum(moved) == 5
+    assert [all_at_once(steps).etag for steps in begun] == [f'"{n}.blend"' for n in range(5)]
+    assert sorted(heard.body for heard in server.heard) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("verb", ["get", "put"])
+def test_an_answer_that_nobody_wants_takes_its_connection_along(serve: Serve, aws_config: AwsConfig, verb: str) -> None:
+    """The next one would read it in place of its own."""
+    server = serve(named)
+    provider = AwsProvider(aws_config(replace(NOBODY, url=server.url)))
+    for number in range(3):
+        if verb == "get":
+            provider.get(f"{number}.blend")
+        else:
+            steps = provider.putting(f"{number}.blend", BytesSource(b"1"), None, {}, None)
+            next(steps)
+            steps.close()
+            del steps
+        assert server.closed.acquire(timeout=10)
+    assert read(provider, "arm.blend") == b"arm.blend"
+    assert [heard.connection for heard in server.heard] == [0, 1, 2, 3]
+
+
+def test_who_is_refused_ahead_hears_it_where_he_asks(serve: Serve, aws_config: AwsConfig) -> None:
+    server = serve(lambda heard: answer("404 Not Found", error("NoSuchKey")))
+    provider = AwsProvider(aws_config(replace(NOBODY, url=server.url)))
+    asked = [provider.get("arm.blend") for _ in range(2)]
+    for each in asked:
+        with pytest.raises(ObjectNotFoundError), each:
+            pytest.fail("There is nothing to read.")
 
 
 # -- keys that change

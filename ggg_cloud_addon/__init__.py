@@ -4,7 +4,7 @@ Importing this package needs neither Blender nor a cloud SDK. Blender calls :fun
 extension is enabled and :func:`unregister` when it is disabled.
 """
 
-__version__ = "0.5.0"
+__version__ = "0.5.1"
 
 
 def register() -> None:

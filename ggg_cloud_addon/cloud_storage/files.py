@@ -200,8 +200,12 @@ class FoldersToFlush:
         with contextlib.suppress(KeyError):
             while True:
                 folder = self._folders.pop()
-                with translated(folder):
-                    flush_folder(folder)
+                try:
+                    with translated(folder):
+                        flush_folder(folder)
+                except BaseException:
+                    self._folders.add(folder)
+                    raise
 
 
 def move_into_place(part: Path, target: Path, moved: Callable[[Path], object] = flush_folder) -> None:

@@ -1,5 +1,7 @@
 """Local files: read as they are, written whole or not at all."""
 
+import contextlib
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +9,16 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from ggg_cloud_addon.cloud_storage import files
 from ggg_cloud_addon.cloud_storage.errors import LocalFileError, SourceChangedError
-from ggg_cloud_addon.cloud_storage.files import FileSource, is_part, link_or_copy, part_file, sweep_parts
+from ggg_cloud_addon.cloud_storage.files import (
+    FileSource,
+    FoldersToFlush,
+    is_part,
+    link_or_copy,
+    part_file,
+    sweep_parts,
+)
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 
 
@@ -187,6 +197,21 @@ def test_a_part_whose_lock_a_sweeper_takes_first_is_still_had(tmp_path: Path, mo
     with part_file(tmp_path, "arm") as part:
         part.write_bytes(b"x")
     assert [path for path in tmp_path.iterdir() if is_part(path.name)] == []
+
+
+def test_a_folder_that_could_not_be_flushed_is_still_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders, flushed = FoldersToFlush(), list[Path]()
+    folders.add(tmp_path)
+
+    def refuse(folder: Path) -> None:
+        raise OSError(errno.EIO, "The disk is broken")
+
+    for flush, error in ((refuse, pytest.raises(LocalFileError)), (flushed.append, contextlib.nullcontext())):
+        monkeypatch.setattr(files, "flush_folder", flush)
+        with error:
+            folders.flush()
+    folders.flush()
+    assert flushed == [tmp_path]
 
 
 def test_content_is_kept_without_hard_links_too(arm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,8 @@ class FaultProxy:
         """How many faults were dealt so far."""
         self.sent = 0
         """Bytes that went to the server so far."""
+        self.received = 0
+        """Bytes that came from it and went to the clients so far."""
         self._target = (target.hostname, target.port)
         self._orders: list[_Order] = []
         self._cuts: _Cuts | None = None
@@ -422,6 +424,7 @@ class _Link:
     async def _to_client(self, data: bytes) -> None:
         allowed = self._proxy._allowed(len(data))
         await self.client.send(data[:allowed])
+        self._proxy.received += allowed
         if allowed < len(data):
             raise _CutError
 

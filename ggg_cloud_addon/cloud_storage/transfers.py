@@ -11,7 +11,7 @@ from pathlib import Path
 from .errors import IntegrityError, LocalFileError, StoreUnavailableError
 from .files import flush_folder, flush_to_disk, hash_file, move_into_place, part_file, sweep_parts, translated
 from .in_flight import Steps
-from .providers.base import Download, ObjectInfo, OnBytes, Provider
+from .providers.base import Download, ObjectInfo, OnBytes, Provider, getting
 
 LARGE = 16 << 20
 """Bytes above which content is hashed by a thread of its own."""
@@ -64,7 +64,7 @@ def downloading(
     with translated(target):
         if target.is_dir():
             raise LocalFileError(f'"{target}" is a directory; name the file to write.')
-        asked = provider.get(key, version_id=version_id, if_match=if_match)
+        asked = getting(provider, key, target, version_id=version_id, if_match=if_match)
         yield
         with asked as download:
             folder = tmp or target.parent

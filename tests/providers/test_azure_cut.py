@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
@@ -13,7 +14,7 @@ from conformance import METADATA, MIB, BytesSource, cancel, keys, put, read, sha
 from fault_proxy import FaultProxy
 from servers import AzureServer
 
-from ggg_cloud_addon.cloud_storage import CloudStorageConfig
+from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
 from ggg_cloud_addon.cloud_storage.errors import (
     CancelledError,
     LocalFileError,
@@ -22,8 +23,8 @@ from ggg_cloud_addon.cloud_storage.errors import (
 )
 from ggg_cloud_addon.cloud_storage.providers import azure_cut
 from ggg_cloud_addon.cloud_storage.providers.azure import AzureProvider
-from ggg_cloud_addon.cloud_storage.providers.azure_blocks import ID_SIZE
 from ggg_cloud_addon.cloud_storage.providers.azure_container import AzureContainer
+from ggg_cloud_addon.cloud_storage.providers.azure_cut import ID_SIZE
 from ggg_cloud_addon.cloud_storage.providers.base import Condition, IfAbsent, IfMatch
 
 Configure = Callable[..., CloudStorageConfig]
@@ -183,6 +184,142 @@ def test_any_edits_give_what_was_to_be_stored(
         content = content[:start] + middle + content[end:]
         content += chance.randbytes(max(0, 2 * MIB - len(content)))
         store(provider, content)
+
+
+# -- what is read
+
+
+def fetch(provider: AzureProvider, path: Path, if_match: str | None = None) -> bytes:
+    with provider.get_like(KEY, path, if_match=if_match) as download:
+        assert replace(download.info, tier=None) == replace(
+            provider.head(KEY), tier=None
+        )  # a GET does not always tell it
+        return b"".join(download)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "arm.blend"
+    path.write_bytes(OLD)
+    return path
+
+
+@pytest.mark.parametrize("many", [8192, 100, 20])
+def test_only_what_the_file_lacks_is_read(
+    provider: AzureProvider,
+    behind: AzureProvider,
+    proxy: FaultProxy,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    many: int,
+) -> None:
+    monkeypatch.setattr(azure_cut, "MANY", many)
+    put(provider, KEY, NEW)
+    assert fetch(behind, path) == NEW
+    assert proxy.received < EDITED * (1 if many == 8192 else 10)
+
+
+def test_of_what_the_file_has_nothing_is_read(
+    provider: AzureProvider, behind: AzureProvider, proxy: FaultProxy, path: Path
+) -> None:
+    put(provider, KEY, OLD)
+    assert fetch(behind, path) == OLD
+    assert not [each for each in proxy.requests if each.method == "GET" and COMMITTED not in each.path]
+
+
+@pytest.mark.parametrize("there", [b"", b"short", OLD[::-1], None], ids=["empty", "short", "another", "none"])
+def test_where_the_file_has_nothing_of_it_the_whole_is_read(
+    provider: AzureProvider, path: Path, there: bytes | None
+) -> None:
+    put(provider, KEY, NEW)
+    path.unlink()
+    if there is not None:
+        path.write_bytes(there)
+    assert fetch(provider, path) == NEW
+
+
+def test_what_another_tool_stored_is_read_whole(provider: AzureProvider, blob: BlobClient, path: Path) -> None:
+    for content in (NEW, OLD):
+        blob.upload_blob(content, overwrite=True)
+        assert fetch(provider, path) == content
+    blob.stage_block("mine", OLD[:MIB])
+    blob.stage_block("ours", OLD[MIB:])
+    blob.commit_block_list([BlobBlock("mine"), BlobBlock("ours")])
+    assert fetch(provider, path) == OLD
+
+
+@pytest.mark.parametrize("then", [OLD[::-1], OLD[: 5 * MIB], None], ids=["another", "shorter", "none"])
+def test_a_file_that_changes_meanwhile_spoils_nothing(provider: AzureProvider, path: Path, then: bytes | None) -> None:
+    put(provider, KEY, NEW)
+    with provider.get_like(KEY, path) as download:
+        path.unlink()
+        if then is not None:
+            path.write_bytes(then)
+        assert b"".join(download) == NEW
+
+
+def test_a_blob_that_is_replaced_meanwhile_is_not_mixed(
+    provider: AzureProvider, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(provider, KEY, NEW)
+    with provider.get_like(KEY, path) as download:
+        put(provider, KEY, OLD + b"more")
+        with pytest.raises(PreconditionFailedError):
+            b"".join(download)
+    with pytest.raises(PreconditionFailedError):
+        fetch(provider, path, download.info.etag)
+    looked = provider._properties
+
+    def replace_after(*arguments: Any) -> Any:
+        seen = looked(*arguments)
+        monkeypatch.undo()
+        put(provider, KEY, NEW)
+        return seen
+
+    monkeypatch.setattr(provider, "_properties", replace_after)
+    with provider.get_like(KEY, path) as download:
+        assert b"".join(download) == NEW
+
+
+def test_what_is_lacking_arrives_over_a_line_that_keeps_breaking(
+    provider: AzureProvider, behind: AzureProvider, proxy: FaultProxy, path: Path
+) -> None:
+    put(provider, KEY, NEW)
+    proxy.cut_every(150 * KIB)
+    with behind.get_like(KEY, path) as download:
+        assert b"".join(download) == NEW
+    assert proxy.faults
+
+
+def test_a_pull_over_the_former_version_reads_what_changed(
+    provider: AzureProvider, behind: AzureProvider, configure: Configure, proxy: FaultProxy, path: Path
+) -> None:
+    put(provider, KEY, NEW)
+    moved: list[tuple[int, int]] = []
+    manager = CloudStorageManager(configure(), behind)
+    info = manager.download_component(KEY, path, progress=lambda done, size: moved.append((done, size)))
+    assert path.read_bytes() == NEW
+    assert info.sha256 == sha256(NEW)
+    assert moved[-1] == (len(NEW), len(NEW))
+    assert proxy.received < EDITED
+
+
+@pytest.mark.usefixtures("cut_early")
+@pytest.mark.parametrize("seed", range(4))
+def test_any_file_gives_what_is_stored(
+    provider: AzureProvider, path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance = random.Random(seed)
+    content = chance.randbytes(3 * MIB)
+    for _ in range(8):
+        monkeypatch.setattr(azure_cut, "MANY", chance.choice([5, 20, 8192]))
+        path.write_bytes(content)
+        start, end = sorted(chance.choices(range(len(content)), k=2))
+        middle = chance.choice([b"", bytes(end - start), chance.randbytes(70), content[start:end] * 2, content[:MIB]])
+        content = content[:start] + middle + content[end:]
+        content += chance.randbytes(max(0, 2 * MIB - len(content)))
+        put(provider, KEY, content)
+        assert fetch(provider, path) == content
 
 
 # -- a bad network

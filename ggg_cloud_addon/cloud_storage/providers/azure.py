@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -41,9 +42,22 @@ from . import problems
 from .azure_answers import SNAPSHOT, conditions, etag_of, is_object, listed, object_info, object_version, split_version
 from .azure_blocks import Blocks
 from .azure_client import SINGLE, Account
+from .azure_cut import is_cut
 from .azure_errors import refused
+from .azure_known import Part, PatchedDownload, parts_of
 from .azure_streams import READ, Sent, Taken
-from .base import Capabilities, Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion, OnBytes, Page, Source
+from .base import (
+    Capabilities,
+    Condition,
+    Download,
+    IfAbsent,
+    IfMatch,
+    ObjectInfo,
+    ObjectVersion,
+    OnBytes,
+    Page,
+    Source,
+)
 from .limits import Rate
 from .streams import Body, ResumingDownload, read_source
 
@@ -141,6 +155,54 @@ class AzureProvider:
             info = object_info(key, properties, version_id, size)
             # The SDK retries the first request; what comes after is ResumingDownload's.
             yield ResumingDownload(info, start, stream, lambda begin, end: open_at(begin, info.etag, retry_total=0)[1])
+
+    @contextlib.contextmanager
+    def get_like(
+        self, key: str, path: Path, *, version_id: str | None = None, if_match: str | None = None
+    ) -> Iterator[Download]:
+        """A large blob that is in blocks which tell their content: only those are read that the file lacks."""
+        known = self._known(key, path, version_id, if_match)
+        if known is None:
+            with self.get(key, version_id=version_id, if_match=if_match) as download:
+                yield download
+            return
+        info, parts = known
+        with contextlib.ExitStack() as connections:
+
+            def fetch(begin: int, end: int) -> Iterator[bytes]:
+                _, body = self._open(key, version_id, info.etag, begin, end, retry_total=0)
+                connections.callback(body.close)
+                return self._chunks(key, body)
+
+            yield PatchedDownload(info, parts, path, fetch)
+
+    def _known(
+        self, key: str, path: Path, version_id: str | None, if_match: str | None
+    ) -> tuple[ObjectInfo, Sequence[Part]] | None:
+        """What a file has of a blob; ``None`` if it is not worth it, or not known."""
+        try:
+            if not is_cut(path.stat().st_size):
+                return None
+        except OSError:
+            return None
+        info = object_info(key, self._properties(key, version_id, if_match), version_id)
+        if not is_cut(info.size):
+            return None
+        etags: list[str | None] = []
+
+        def heard(response: Any) -> None:
+            etags.append(response.http_response.headers.get("ETag"))
+
+        try:
+            with self._account.translated(key, version_id):
+                blocks, _ = self._blob(key, version_id).get_block_list("committed", raw_response_hook=heard)
+        except StorageError as error:
+            log.info("%s does not tell its blocks: %s", key, error)
+            return None
+        if etag_of(etags[-1]) != info.etag or sum(block.size for block in blocks) != info.size:
+            return None
+        parts = parts_of([(block.id, block.size) for block in blocks], path)
+        return (info, parts) if parts else None
 
     def put(
         self,
@@ -331,14 +393,24 @@ class AzureProvider:
         return False
 
     def _open(
-        self, key: str, version_id: str | None, if_match: str | None, start: int, **options: Any
+        self,
+        key: str,
+        version_id: str | None,
+        if_match: str | None,
+        start: int,
+        stop: int | None = None,
+        **options: Any,
     ) -> tuple[BlobProperties, Taken]:
-        """The properties, and the bytes from ``start`` on."""
+        """The properties, and the bytes from ``start`` up to ``stop``, or to the end."""
         body = Taken()
         with self._account.translated(key, version_id):
             try:
                 download = self._blob(key, version_id).download_blob(
-                    start or None, **conditions(IfMatch(if_match) if if_match else None), **body.options, **options
+                    start or None if stop is None else start,
+                    None if stop is None else stop - start,
+                    **conditions(IfMatch(if_match) if if_match else None),
+                    **body.options,
+                    **options,
                 )
             except HttpResponseError as error:
                 if error.status_code == 416 and start:

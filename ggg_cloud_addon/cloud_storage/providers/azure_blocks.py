@@ -21,7 +21,7 @@ from azure.storage.blob import BlobClient
 from ..errors import ObjectNotFoundError
 from . import problems
 from .azure_client import SINGLE
-from .azure_cut import MOST_BLOCKS, SHORTEST_ID, Cut, block_id, cut
+from .azure_cut import ID_SIZE, MOST_BLOCKS, SHORTEST_ID, Cut, block_id, cut
 from .azure_errors import BlocksLostError, foreign_upload
 from .azure_streams import Sent
 from .base import ObjectInfo, OnBytes, Source
@@ -30,8 +30,6 @@ from .streams import Body, Parts, Patience, equal_pieces
 
 COPY_SIZE = 64 << 20
 """Bytes that the store copies in one request."""
-ID_SIZE = 38
-"""Characters of a block's ID, with 128 bits of the hash. A longer one makes every list of blocks longer."""
 
 Answer = TypeVar("Answer")
 Staged = TypeVar("Staged")

@@ -22,6 +22,8 @@ MANY = 8_192
 """Blocks, from which on more chunks make one: each takes a request, and 70 bytes of every commit."""
 MOST_BLOCKS = 50_000
 """In one blob (Microsoft Learn, "Scalability and performance targets for Blob storage")."""
+ID_SIZE = 38
+"""Characters of a block's ID, with 128 bits of the hash. A longer one makes every list of blocks longer."""
 SHORTEST_ID = 30
 """Leaves 96 bits for the hash."""
 
@@ -63,6 +65,11 @@ class Cut:
         return found == [self._blocks[number]]
 
 
+def is_cut(size: int) -> bool:
+    """Whether a content of so many bytes is."""
+    return LEAST <= size <= MOST and can_cut()
+
+
 def cut(key: str, source: Source, on_bytes: OnBytes | None) -> tuple[list[Cut], str] | None:
     """Ways to cut a content, the usual one first, and its SHA-256; ``None`` for one that is sent in equal blocks.
 
@@ -70,7 +77,7 @@ def cut(key: str, source: Source, on_bytes: OnBytes | None) -> tuple[list[Cut], 
         LocalFileError: it cannot be read.
         SourceChangedError: it is written to meanwhile.
     """
-    if not LEAST <= source.size <= MOST or not can_cut():
+    if not is_cut(source.size):
         return None
     # Nothing has moved yet, but it can be cancelled.
     chunks, sha256 = cut_source(key, source, lambda chunk: on_bytes(0) if on_bytes is not None else None)
@@ -82,3 +89,8 @@ def cut(key: str, source: Source, on_bytes: OnBytes | None) -> tuple[list[Cut], 
 def block_id(number: int, digest: str, size: int) -> str:
     """An ID of ``size`` characters."""
     return f"{number:05}-{digest}"[:size].ljust(size, "-")
+
+
+def digest_of(block_id: str) -> str:
+    """What an ID of :data:`ID_SIZE` tells of its block's content."""
+    return block_id.partition("-")[2]

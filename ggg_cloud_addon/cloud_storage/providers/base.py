@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from ..errors import StorageError
@@ -257,6 +258,25 @@ def putting(
     if isinstance(provider, PutsInSteps):
         return (yield from provider.putting(key, source, condition, metadata or {}, on_bytes))
     return provider.put(key, source, condition=condition, metadata=metadata, on_bytes=on_bytes)
+
+
+@runtime_checkable
+class GetsWhatIsLacking(Protocol):
+    """A provider whose store tells which ranges of an object a file has already."""
+
+    def get_like(
+        self, key: str, path: Path, *, version_id: str | None = None, if_match: str | None = None
+    ) -> AbstractContextManager[Download]:
+        """:meth:`Provider.get`, for an object that is to replace this file, which may be missing."""
+
+
+def getting(
+    provider: Provider, key: str, path: Path, *, version_id: str | None = None, if_match: str | None = None
+) -> AbstractContextManager[Download]:
+    """:meth:`Provider.get` of what the file ``path`` is to hold, by way of what it holds where the provider can."""
+    if isinstance(provider, GetsWhatIsLacking):
+        return provider.get_like(key, path, version_id=version_id, if_match=if_match)
+    return provider.get(key, version_id=version_id, if_match=if_match)
 
 
 @dataclass(frozen=True)

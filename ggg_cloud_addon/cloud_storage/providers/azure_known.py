@@ -1,0 +1,97 @@
+"""A blob of which the file that it is to replace has most blocks: only the others are read.
+
+The name of a block tells its content (see :mod:`.azure_cut`), so the store's list of blocks and the local file are all
+that it takes. What is taken from the file is compared with the block's name when it is read.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+from ..changes import Piece
+from ..errors import LocalFileError, SourceChangedError
+from ..files import FileSource
+from .azure_cut import ID_SIZE, cut, digest_of
+from .base import ObjectInfo
+from .streams import Fetch, late, resumed
+
+WORTH_IT = 256 << 10
+"""Bytes. Fewer that the file has between others are read too, as to ask anew behind them takes as long."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A range of the blob; its source is the place in the file, ``None`` where the file lacks it."""
+
+    piece: Piece
+    is_block: Callable[[bytes], bool] = lambda content: False
+    """Whether bytes of the file are those of the blob."""
+
+
+def parts_of(blocks: Sequence[tuple[str, int]], path: Path) -> list[Part] | None:
+    """The blob in its order, of the IDs and lengths of its blocks; ``None`` if the file has nothing of it."""
+    try:
+        cuts = cut(path.name, FileSource(path), None)
+    except (LocalFileError, SourceChangedError):
+        return None
+    there: dict[tuple[str, int], Part] = {}
+    for way in cuts[0] if cuts else ():
+        for number, (each, piece) in enumerate(zip(way.ids(ID_SIZE), way.pieces, strict=True)):
+            there[digest_of(each), piece.length] = Part(piece, partial(way.is_block, number))
+    found, start = [], 0
+    for each, length in blocks:
+        local = there.get((digest_of(each), length))
+        if local is None:
+            found.append(Part(Piece(start, length)))
+        else:
+            found.append(Part(Piece(start, length, local.piece.start), local.is_block))
+        start += length
+    joined = list(_joined(found))
+    return joined if any(each.piece.source is not None for each in joined) else None
+
+
+def _joined(found: Sequence[Part]) -> Iterator[Part]:
+    """What is read from the store in as few ranges as it is worth."""
+    start = 0
+    for is_here, run in groupby(found, lambda each: each.piece.source is not None):
+        here = list(run)
+        if is_here and here[-1].piece.end - here[0].piece.start >= WORTH_IT:
+            if here[0].piece.start > start:
+                yield Part(Piece(start, here[0].piece.start - start))
+            yield from here
+            start = here[-1].piece.end
+    if found and found[-1].piece.end > start:
+        yield Part(Piece(start, found[-1].piece.end - start))
+
+
+class PatchedDownload:
+    """A blob that is read from the file where that has it, and else from the store."""
+
+    def __init__(self, info: ObjectInfo, parts: Sequence[Part], path: Path, fetch: Fetch) -> None:
+        """``fetch`` gives the bytes from one position up to another, of the same ETag."""
+        self.info = info
+        self._parts = parts
+        self._path = path
+        self._fetch = fetch
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._parts:
+            piece, content = part.piece, self._local(part.piece)
+            if content is not None and part.is_block(content):
+                yield content
+            else:
+                first = late(self._fetch, piece.start, piece.end)
+                yield from resumed(self.info.key, piece.start, piece.end, first, self._fetch)
+
+    def _local(self, piece: Piece) -> bytes | None:
+        """``None`` if the file does not have it, or has gone."""
+        if piece.source is None:
+            return None
+        try:
+            with self._path.open("rb") as reader:
+                reader.seek(piece.source)
+                return reader.read(piece.length)
+        except OSError:
+            return None

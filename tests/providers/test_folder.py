@@ -1,5 +1,6 @@
 """The plain-folder store: the conformance suite, and what only a folder promises."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from conformance import BytesSource, ProviderConformance, keys, put, read
+from conformance import BytesSource, ProviderConformance, keys, put, read, sha256
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
 from ggg_cloud_addon.cloud_storage.errors import (
@@ -19,9 +20,9 @@ from ggg_cloud_addon.cloud_storage.errors import (
     PreconditionFailedError,
     StorageError,
 )
-from ggg_cloud_addon.cloud_storage.files import part_file
+from ggg_cloud_addon.cloud_storage.files import FileSource, part_file
 from ggg_cloud_addon.cloud_storage.providers import folder
-from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent, IfMatch, Provider, list_all
+from ggg_cloud_addon.cloud_storage.providers.base import CHUNK, IfAbsent, IfMatch, Provider, list_all
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 
 
@@ -566,3 +567,51 @@ def test_listings_side_by_side_are_complete(store: FolderProvider) -> None:
     assert [(one.key, other.key) for one, other in both] == [(key, key) for key in one_after_the_other]
     page = store.list()
     assert store.list(token=page.next_token) == store.list(token=page.next_token)  # asked for again
+
+
+# -- what the system can do
+
+
+def test_a_folder_that_is_pruned_while_a_put_makes_it_is_made_again(
+    store: FolderProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was there for the mkdir, and has gone for the look at what is there."""
+    (store.root / "goes").mkdir(parents=True)
+    made = os.mkdir
+
+    def prune(path: str, *arguments: int) -> None:
+        try:
+            made(path, *arguments)
+        except FileExistsError:
+            if Path(path) == store.root / "goes":
+                monkeypatch.undo()
+                Path(path).rmdir()
+            raise
+
+    monkeypatch.setattr(os, "mkdir", prune)
+    put(store, "goes/arm.blend", b"arm")
+    assert read(store, "goes/arm.blend") == b"arm"
+
+
+@pytest.mark.skipif(not hasattr(os, "copy_file_range"), reason="Linux has it")
+@pytest.mark.parametrize("refuses", ["never", "at first", "in the middle", "half"])
+def test_content_that_the_system_copies_is_the_same(
+    store: FolderProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: str
+) -> None:
+    content = os.urandom(5 * CHUNK + 77)
+    arm = tmp_path / "arm.blend"
+    arm.write_bytes(content)
+    copy, copied = os.copy_file_range, list[int]()
+
+    def copy_some(source: int, target: int, count: int, *at: int) -> int:
+        if refuses == "at first" or (refuses == "in the middle" and len(copied) == 2):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        copied.append(copy(source, target, count // 3 if refuses == "half" else count, *at))
+        return copied[-1]
+
+    monkeypatch.setattr(os, "copy_file_range", copy_some)
+    moved: list[int] = []
+    info = store.put("arm.blend", FileSource(arm), on_bytes=moved.append)
+    assert (read(store, "arm.blend"), info.sha256, sum(moved)) == (content, sha256(content), len(content))
+    assert sum(copied) == {"at first": 0, "in the middle": 2 * CHUNK}.get(refuses, len(content))
+    assert read(store, store.copy("arm.blend", "leg.blend").key) == content

@@ -1,12 +1,15 @@
 """How much of a large .blend goes over the wire after an edit: ``PYTHONPATH=tests python benchmarks/edits_sent.py``.
 
 Stores the former version, as over a line of 50 MB/s, and then the edited one, in moto (S3) and in Azurite, and counts
-all bytes that reach the server. A client that is not ours reads what came of it; if that is not the file, it ends.
+all bytes that reach the server. A client that is not ours reads what came of it; if that is not the file, it ends. Then
+the edited one is pulled from Azurite over the former one, and all bytes that come are counted.
 """
 
 import argparse
+import filecmp
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -64,6 +67,18 @@ def put(path: Path, to: tuple[CloudStorageManager, FaultProxy, Read]) -> int:
     return sent
 
 
+def pull_over(former: Path, now: Path, by: tuple[CloudStorageManager, FaultProxy, Read]) -> int:
+    """Pull it over a copy of the former version; the bytes that came."""
+    stored, proxy, _ = by
+    target = former.with_name("pulled.blend")
+    shutil.copyfile(former, target)
+    before = proxy.received
+    stored.download_component(KEY, target)
+    if not filecmp.cmp(target, now, shallow=False):
+        raise SystemExit(f"What was pulled is not {now.name}.")
+    return proxy.received - before
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -84,10 +99,17 @@ def main() -> None:
                     for store in stores:
                         put(edit.before, store)
                     size = edit.after.stat().st_size
-                    shares = [f"{put(edit.after, store) / size:.2%}" for store in stores]
+                    moved = [put(edit.after, store) for store in stores] + [
+                        pull_over(edit.before, edit.after, stores[1])
+                    ]
+                    shares = [f"{each / size:.2%}" for each in moved]
                     rows.append((edit.blender, SCENES[scene], edit.name, edit.session, f"{size / 1e6:.0f}", *shares))
                     print(*rows[-1], flush=True)
-    print(tabulate(rows, ("Blender", "Scene", "Edit", "Session", "MB", "S3", "Azure"), disable_numparse=True))
+    print(
+        tabulate(
+            rows, ("Blender", "Scene", "Edit", "Session", "MB", "S3", "Azure", "Azure, pull"), disable_numparse=True
+        )
+    )
 
 
 if __name__ == "__main__":

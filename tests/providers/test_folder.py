@@ -594,7 +594,7 @@ def test_a_folder_that_is_pruned_while_a_put_makes_it_is_made_again(
 
 
 @pytest.mark.skipif(not hasattr(os, "copy_file_range"), reason="Linux has it")
-@pytest.mark.parametrize("refuses", ["never", "at first", "in the middle", "half"])
+@pytest.mark.parametrize("refuses", ["never", "at first", "in the middle", "half", "spoils"])
 def test_content_that_the_system_copies_is_the_same(
     store: FolderProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: str
 ) -> None:
@@ -607,11 +607,14 @@ def test_content_that_the_system_copies_is_the_same(
         if refuses == "at first" or (refuses == "in the middle" and len(copied) == 2):
             raise OSError(errno.EXDEV, "Invalid cross-device link")
         copied.append(copy(source, target, count // 3 if refuses == "half" else count, *at))
+        if refuses == "spoils":  # as OpenZFS 2.2.0 did
+            os.pwrite(target, bytes(100), at[1])
         return copied[-1]
 
     monkeypatch.setattr(os, "copy_file_range", copy_some)
     moved: list[int] = []
     info = store.put("arm.blend", FileSource(arm), on_bytes=moved.append)
     assert (read(store, "arm.blend"), info.sha256, sum(moved)) == (content, sha256(content), len(content))
-    assert sum(copied) == {"at first": 0, "in the middle": 2 * CHUNK}.get(refuses, len(content))
+    whole = {"at first": 0, "in the middle": 2 * CHUNK, "half": CHUNK // 3, "spoils": CHUNK}
+    assert sum(copied) == whole.get(refuses, len(content))
     assert read(store, store.copy("arm.blend", "leg.blend").key) == content

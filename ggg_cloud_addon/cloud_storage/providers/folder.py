@@ -423,23 +423,18 @@ class _FileDownload:
 
 
 def _receive(reader: BinaryIO, part: Path, size: int, on_bytes: OnBytes | None = None) -> str:
-    """Write what is read into ``part``, and return the SHA-256 of that; stops where there is more than ``size``.
+    """Write what is read into ``part``, and return its SHA-256; stops where there is more than ``size``.
 
     Where the file system can, it only notes that both files share their bytes, which takes neither time nor room.
     """
     digest = hashlib.sha256()
     arrived, is_shared = 0, True
     with part.open("w+b") as writer:
-        while arrived <= size:
-            chunk = _share(reader, writer, arrived) if is_shared else b""
-            if not chunk:
-                is_shared = False
-                reader.seek(arrived)
-                chunk = reader.read(CHUNK)
+        while arrived <= size and (chunk := reader.read(CHUNK)):
+            is_shared = is_shared and _share(reader, writer, arrived, chunk)
+            if not is_shared:
                 writer.seek(arrived)
                 writer.write(chunk)
-            if not chunk:
-                break
             digest.update(chunk)
             arrived += len(chunk)
             if on_bytes is not None:
@@ -448,16 +443,16 @@ def _receive(reader: BinaryIO, part: Path, size: int, on_bytes: OnBytes | None =
     return digest.hexdigest()
 
 
-def _share(reader: BinaryIO, writer: BinaryIO, position: int) -> bytes:
-    """Have the system copy the next bytes (Linux manual, "copy_file_range"), and read what came of it.
+def _share(reader: BinaryIO, writer: BinaryIO, position: int, chunk: bytes) -> bool:
+    """Have the system copy these bytes (Linux manual, "copy_file_range"), and see whether it did.
 
-    None at the end, and where it cannot: other systems, two file systems, or bytes in memory.
+    It cannot on other systems, between two file systems, or from memory.
     """
     try:
-        count = os.copy_file_range(reader.fileno(), writer.fileno(), CHUNK, position, position)
-        return os.pread(writer.fileno(), count, position)
+        os.copy_file_range(reader.fileno(), writer.fileno(), len(chunk), position, position)
+        return os.pread(writer.fileno(), len(chunk), position) == chunk
     except (OSError, AttributeError):
-        return b""
+        return False
 
 
 def _object_info(key: str, entry: Entry) -> ObjectInfo:

@@ -173,7 +173,13 @@ def _walk(root: Path, folder: str) -> Iterator[Entry]:
     with os.scandir(root / folder) as entries:
         for entry in entries:
             path = folder + entry.name
-            if is_link(entry):
+            if entry.is_file(follow_symlinks=False):
+                if not is_part(entry.name):
+                    try:
+                        yield path, Fingerprint.of(os.lstat(entry.path))  # entry.stat() knows no inode on Windows
+                    except FileNotFoundError:  # Blender's "x.blend@", renamed since
+                        continue
+            elif is_link(entry):
                 yield path, None
             elif entry.is_dir(follow_symlinks=False):
                 if entry.name == STORE_FOLDER:  # each run would store again, one level deeper, what the last one stored
@@ -183,9 +189,6 @@ def _walk(root: Path, folder: str) -> Iterator[Entry]:
                     )
                 if entry.name not in RESERVED_FOLDERS and (folder or entry.name not in SYSTEM_FOLDERS):
                     yield from _walk(root, path + "/")
-            elif entry.is_file(follow_symlinks=False) and not is_part(entry.name):
-                with contextlib.suppress(FileNotFoundError):  # Blender's "x.blend@", renamed since
-                    yield path, Fingerprint.of(os.lstat(entry.path))  # entry.stat() knows no inode on Windows
 
 
 @contextlib.contextmanager

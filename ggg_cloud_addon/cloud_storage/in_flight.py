@@ -31,6 +31,8 @@ BUSY = 0.7
 """CPU seconds a second, which small transfers take where they wait for nothing but each other."""
 LOOK = 0.01
 """Seconds over which that is measured."""
+END = object()
+"""What comes after the last step."""
 
 
 def most_at_once(concurrency: int) -> int:
@@ -188,9 +190,6 @@ class InFlight(Generic[Item]):
         while self._threads - self._leaving < wanted:
             self._threads += 1
             self._pool.submit(self._run)
-
-
-END = object()
 
 
 class _Transfer:

@@ -44,7 +44,7 @@ from .azure_blocks import Blocks
 from .azure_client import SINGLE, Account
 from .azure_cut import is_cut
 from .azure_errors import refused
-from .azure_known import Part, PatchedDownload, parts_of
+from .azure_known import Part, PatchedDownload, blocks_of, parts_of
 from .azure_streams import READ, Sent, Taken
 from .base import (
     Capabilities,
@@ -188,20 +188,13 @@ class AzureProvider:
         info = object_info(key, self._properties(key, version_id, if_match), version_id)
         if not is_cut(info.size):
             return None
-        etags: list[str | None] = []
-
-        def heard(response: Any) -> None:
-            etags.append(response.http_response.headers.get("ETag"))
-
         try:
             with self._account.translated(key, version_id):
-                blocks, _ = self._blob(key, version_id).get_block_list("committed", raw_response_hook=heard)
+                blocks = blocks_of(self._blob(key, version_id), info)
         except StorageError as error:
             log.info("%s does not tell its blocks: %s", key, error)
             return None
-        if etag_of(etags[-1]) != info.etag or sum(block.size for block in blocks) != info.size:
-            return None
-        parts = parts_of([(block.id, block.size) for block in blocks], path)
+        parts = parts_of(blocks, path)
         return (info, parts) if parts else None
 
     def put(

@@ -6,7 +6,7 @@ from azure.core import MatchConditions
 from azure.storage.blob import BlobProperties
 
 from ..metadata import decode_metadata
-from ..names import RESERVED_FOLDERS
+from ..names import is_reserved
 from . import problems
 from .base import Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion
 
@@ -44,9 +44,9 @@ def is_object(blob: BlobProperties) -> bool:
 
     In accounts with a hierarchical namespace folders are listed as blobs with the metadata ``hdi_isfolder``.
     """
-    parts = str(blob.name).split("/")
-    is_folder = (blob.metadata or {}).get("hdi_isfolder") == "true"
-    return parts[-1] != "" and not is_folder and not any(part in RESERVED_FOLDERS for part in parts)
+    name = str(blob.name)
+    is_folder = name.endswith("/") or (blob.metadata or {}).get("hdi_isfolder") == "true"
+    return bool(name) and not is_folder and not is_reserved(name)
 
 
 def listed(blob: BlobProperties) -> ObjectInfo:

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+
+from azure.storage.blob import BlobBlock, BlobClient
 
 from ..changes import Piece
 from ..errors import LocalFileError, SourceChangedError
 from ..files import FileSource
+from .azure_answers import etag_of
 from .azure_cut import ID_SIZE, cut, digest_of
 from .base import ObjectInfo
 from .streams import Fetch, late, resumed
@@ -30,8 +34,22 @@ class Part:
     """Whether bytes of the file are those of the blob."""
 
 
-def parts_of(blocks: Sequence[tuple[str, int]], path: Path) -> list[Part] | None:
-    """The blob in its order, of the IDs and lengths of its blocks; ``None`` if the file has nothing of it."""
+def blocks_of(blob: BlobClient, info: ObjectInfo) -> list[BlobBlock]:
+    """The blob's blocks in its order; none if they are those of another content by now, or not all of it."""
+    etags: list[str | None] = []
+
+    def heard(response: Any) -> None:
+        etags.append(response.http_response.headers.get("ETag"))
+
+    blocks, _ = blob.get_block_list("committed", raw_response_hook=heard)
+    is_all = etag_of(etags[-1]) == info.etag and sum(block.size for block in blocks) == info.size
+    return blocks if is_all else []
+
+
+def parts_of(blocks: Sequence[BlobBlock], path: Path) -> list[Part] | None:
+    """The blob in ranges; ``None`` if the file has nothing of it."""
+    if not blocks:
+        return None
     try:
         cuts = cut(path.name, FileSource(path), None)
     except (LocalFileError, SourceChangedError):
@@ -41,13 +59,13 @@ def parts_of(blocks: Sequence[tuple[str, int]], path: Path) -> list[Part] | None
         for number, (each, piece) in enumerate(zip(way.ids(ID_SIZE), way.pieces, strict=True)):
             there[digest_of(each), piece.length] = Part(piece, partial(way.is_block, number))
     found, start = [], 0
-    for each, length in blocks:
-        local = there.get((digest_of(each), length))
+    for block in blocks:
+        local = there.get((digest_of(block.id), block.size))
         if local is None:
-            found.append(Part(Piece(start, length)))
+            found.append(Part(Piece(start, block.size)))
         else:
-            found.append(Part(Piece(start, length, local.piece.start), local.is_block))
-        start += length
+            found.append(Part(Piece(start, block.size, local.piece.start), local.is_block))
+        start += block.size
     joined = list(_joined(found))
     return joined if any(each.piece.source is not None for each in joined) else None
 
@@ -78,20 +96,21 @@ class PatchedDownload:
 
     def __iter__(self) -> Iterator[bytes]:
         for part in self._parts:
-            piece, content = part.piece, self._local(part.piece)
-            if content is not None and part.is_block(content):
+            piece, content = part.piece, self._local(part)
+            if content is not None:
                 yield content
             else:
                 first = late(self._fetch, piece.start, piece.end)
                 yield from resumed(self.info.key, piece.start, piece.end, first, self._fetch)
 
-    def _local(self, piece: Piece) -> bytes | None:
-        """``None`` if the file does not have it, or has gone."""
-        if piece.source is None:
+    def _local(self, part: Part) -> bytes | None:
+        """``None`` if the file does not have it, or not any more."""
+        if part.piece.source is None:
             return None
         try:
             with self._path.open("rb") as reader:
-                reader.seek(piece.source)
-                return reader.read(piece.length)
+                reader.seek(part.piece.source)
+                content = reader.read(part.piece.length)
         except OSError:
             return None
+        return content if part.is_block(content) else None

@@ -47,7 +47,6 @@ class Runner:
         self._tell = tell
         self._stopped = threading.Event()
         self._begun = 0
-        self._most = most_at_once(concurrency)
         self._ready: queue.SimpleQueue[tuple[Action, int] | None] = queue.SimpleQueue()
         self._news: queue.SimpleQueue[Moved | tuple[Ended, Known] | BaseException] = queue.SimpleQueue()
 
@@ -59,12 +58,12 @@ class Runner:
         """
         to_do = iter(self._ready.get, None)
         running = InFlight(self._pool, self._concurrency, to_do, self._apply, lambda: not self._ready.empty())
-        waiting = deque(actions)
+        waiting, most = deque(actions), most_at_once(self._concurrency)
         try:
             while True:
                 # A few more than can run, or the pool's threads would have to wait for this one.
                 enough = 2 * running.at_once if self._concurrency > 1 else 1
-                while waiting and self._begun < (enough if waiting[0].size > UNIT else max(enough, self._most)):
+                while waiting and self._begun < (enough if waiting[0].size > UNIT else max(enough, most)):
                     self._begin(waiting.popleft())
                 if not self._begun:
                     return

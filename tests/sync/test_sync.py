@@ -322,6 +322,20 @@ def test_links_are_not_followed_out_of_the_folder(ann: User, bob: User, tmp_path
     assert list(outside.iterdir()) == []
 
 
+def test_a_file_that_becomes_a_link_meanwhile_is_not_sent(ann: User, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.blend"
+    secret.write_bytes(b"secret")
+    ann.save(arm=b"arm")
+
+    def make_a_link(line: str) -> None:
+        if line.startswith("upload"):
+            ann.delete("arm")
+            ann.path("arm").symlink_to(secret)
+
+    assert {*ann.sync(make_a_link).errors} == {"arm.blend"}
+    assert objects_of(ann) == {}
+
+
 # -- trouble on the way
 
 

@@ -175,6 +175,8 @@ class _Worker:
         self._command = [*python, str(Path(__file__).with_name("__main__.py"))]
         self._settings = {"sys_path": sys.path, "log_folder": str(log_folder) if log_folder else None}
         self._jobs: dict[int, Job] = {}
+        self._unsent: set[int] = set()
+        """Those of them that the process does not know yet: the first ones, until it is up."""
         self._outbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         """Of the jobs and of the fields below."""
@@ -196,6 +198,7 @@ class _Worker:
             if self._gone:
                 return False
             self._jobs[job.request.id] = job
+            self._unsent.add(job.request.id)
         job.begin(self)
         self._outbox.put(job.request)
         if job.cancelled:  # while it went over from a worker that was killed, which was told so in vain
@@ -203,7 +206,14 @@ class _Worker:
         return True
 
     def cancel(self, job: Job) -> None:
-        """Ask for the job's end, and see to it."""
+        """Ask for the job's end, and see to it; what the process was not told yet it never hears of."""
+        with self._lock:
+            unsent = job.request.id in self._unsent
+            if unsent:
+                self._forget(job.request.id)
+        if unsent:
+            job.end(error=CANCELLED)
+            return
         self._outbox.put(Request(job.request.id, "cancel"))
         timer = threading.Timer(CANCEL_SECONDS, self._end_by_force, (job,))
         timer.daemon = True
@@ -253,8 +263,12 @@ class _Worker:
             assert process.stdin is not None
             assert process.stdout is not None
             writer = threading.Thread(target=self._write, args=(process.stdin,), name="GGG Cloud requests", daemon=True)
-            writer.start()
+            with contextlib.suppress(OSError):  # it died; the next line knows
+                process.stdin.write(json.dumps(self._settings).encode() + b"\n")
+                process.stdin.flush()
             with process.stdout:
+                process.stdout.readline()  # says that it is up
+                writer.start()
                 for line in process.stdout:
                     self._take(line)
             code = process.wait()
@@ -268,8 +282,11 @@ class _Worker:
 
     def _write(self, stdin: BinaryIO) -> None:
         with contextlib.suppress(OSError):  # it died; the reading thread knows
-            stdin.write(json.dumps(self._settings).encode() + b"\n")
             while (request := self._outbox.get()) is not None:
+                with self._lock:
+                    self._unsent.discard(request.id)
+                    if request.id not in self._jobs:  # it ended meanwhile
+                        continue
                 stdin.write(encode(request))
                 stdin.flush()
         with contextlib.suppress(OSError):  # it died with a message on the way
@@ -287,16 +304,21 @@ class _Worker:
             job.take(message)
         elif isinstance(message, Finished | Failed):
             with self._lock:
-                self._jobs.pop(message.id, None)
+                self._forget(message.id)
             if isinstance(message, Finished):
                 job.end(value=message.value)
             else:
                 job.end(error=message.sentence, kind=message.kind)
 
+    def _forget(self, job_id: int) -> None:
+        self._jobs.pop(job_id, None)
+        self._unsent.discard(job_id)
+
     def _end_jobs(self, why: str) -> None:
         with self._lock:
             self._gone = True
             jobs, self._jobs = self._jobs, {}
+            self._unsent.clear()
         for job in jobs.values():
             if job.cancelled:
                 job.end(error=CANCELLED)

@@ -1,6 +1,7 @@
 """What Blender and the worker say to each other: one JSON object per line.
 
-The first line that the worker reads is no message but its start-up settings, see :mod:`.__main__`.
+The first line that the worker reads is no message but its start-up settings, see :mod:`.__main__`. Its own first line
+is empty and says that it is up; no request is sent before.
 """
 
 import json

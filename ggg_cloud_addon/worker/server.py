@@ -36,6 +36,9 @@ def serve(log_folder: str | None) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no message
     with contextlib.suppress(LocalFileError):  # a log that cannot be written is no reason not to work
         start_log(Path(log_folder) if log_folder else default_log_folder())
+    with contextlib.suppress(BrokenPipeError):  # Blender is gone; stdin says so too
+        replies.write(b"\n")  # it is up, see messages.py
+        replies.flush()
     server = _Server(replies)
     pool = ThreadPoolExecutor(JOBS_AT_ONCE)
     for line in sys.stdin.buffer:

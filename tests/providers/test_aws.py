@@ -27,6 +27,7 @@ from conformance import (
     sha256,
     state,
 )
+from fault_proxy import FaultProxy
 from servers import Server, user_with_policy
 
 from ggg_cloud_addon.cloud_storage import (
@@ -281,6 +282,15 @@ def test_a_link_of_no_time_or_too_long_is_refused(shared: AwsProvider, seconds: 
 
 
 # -- the bucket itself
+
+
+def test_a_bucket_whose_answer_is_lost_is_made(moto: Server, aws_config: AwsConfig, bucket_name: str) -> None:
+    with FaultProxy(moto.url) as proxy:
+        bucket = AwsBucket(aws_config(moto, endpoint_url=proxy.url, region="eu-central-1"))
+        proxy.lose_answer(method="PUT", path=f"{bucket_name}$")
+        bucket.create()
+        assert proxy.faults == 1
+        assert bucket_name in bucket.names()
 
 
 def test_a_bucket_is_made_in_its_region_with_versions_and_closed(

@@ -717,6 +717,19 @@ def test_a_container_is_made_once_and_private(configure: Configure, bucket_name:
     assert container.facts() == BucketFacts(keeps_versions=None, is_public=False)
 
 
+def test_a_container_whose_answer_is_lost_is_made(
+    configure: Configure, azurite: AzureServer, sdk: ContainerClient, proxy: FaultProxy
+) -> None:
+    behind = AzureContainer(configure(endpoint_url=replace(azurite, url=proxy.url).account_url))
+    proxy.lose_answer(method="PUT", path="restype=container")
+    behind.create()
+    assert proxy.faults == 1
+    assert sdk.exists()
+    proxy.lose_answer(times=2)
+    with pytest.raises(PreconditionFailedError, match="already"):
+        behind.create()
+
+
 def test_a_public_container_is_public_until_it_is_closed(configure: Configure, sdk: ContainerClient) -> None:
     container = AzureContainer(configure(public_access=True))
     container.create()

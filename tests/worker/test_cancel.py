@@ -1,12 +1,13 @@
 """A job that is cancelled ends soon, whatever the store does; other jobs and the next one go on."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from beside import assert_ends, assert_is_sentence, process_id, settings, wait_until_moving
+from beside import MakeClient, assert_ends, assert_is_sentence, launcher, process_id, settings, wait_until_moving
 from fault_proxy import FaultProxy
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
@@ -147,11 +148,19 @@ def test_a_job_that_ends_by_itself_takes_no_other_down(
     assert process_id(client) == before
 
 
-def test_a_job_can_be_cancelled_while_the_worker_starts(client: WorkerClient, config: Config, small_file: Path) -> None:
-    job = client.submit("upload", config, path=str(small_file), component_id="arm.blend")
-    job.cancel()
-    job.join()
-    assert client.submit("list", config).wait()["rows"] == []
+def test_a_job_that_is_cancelled_while_the_worker_starts_is_never_begun(
+    make_client: MakeClient, config: Config, small_file: Path, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    client = make_client(*launcher(f"open({str(gate)!r}).close()"))
+    arm, leg = (
+        client.submit("upload", config, path=str(small_file), component_id=f"{name}.blend") for name in ("arm", "leg")
+    )
+    assert_cancels(arm)
+    gate.write_text("")  # only now does the worker go on
+    leg.wait()
+    assert [row[0] for row in client.submit("list", config).wait()["rows"]] == ["leg.blend"]
 
 
 @pytest.mark.parametrize("times", [1, 3])

@@ -350,6 +350,7 @@ sys.addaudithook(print_on_rename)
             assert process.stderr is not None
             process.stdin.write(b"".join(lines))
             process.stdin.flush()
+            assert process.stdout.readline() == b"\n"  # it is up
             answers: dict[int, Message] = {
                 message.id: message for message in (decode(process.stdout.readline()) for _ in range(2))
             }

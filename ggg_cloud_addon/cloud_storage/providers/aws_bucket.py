@@ -1,5 +1,6 @@
 """S3 buckets themselves: created, looked at, changed, deleted."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -41,7 +42,8 @@ class AwsBucket:
         with self._s3.translated():
             if self._is_there():  # S3 says of an own bucket in its first region that it was made
                 raise problems.bucket_exists(self._s3.bucket, KIND)
-            client.create_bucket(**self._where, **place)
+            with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):  # made, but the answer was lost
+                client.create_bucket(**self._where, **place)
             if self._config.public_access:
                 # New buckets take no access lists, and the public is locked out ("Blocking public access").
                 owner = {"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}

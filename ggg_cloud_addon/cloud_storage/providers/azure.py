@@ -41,7 +41,7 @@ from ..metadata import decode_metadata, encode_metadata
 from . import problems
 from .azure_answers import SNAPSHOT, conditions, etag_of, is_object, listed, object_info, object_version, split_version
 from .azure_blocks import Blocks
-from .azure_client import SINGLE, Account
+from .azure_client import SINGLE, Account, Again
 from .azure_cut import is_cut
 from .azure_errors import refused
 from .azure_known import Part, PatchedDownload, blocks_of, parts_of
@@ -264,7 +264,7 @@ class AzureProvider:
         if isinstance(condition, IfAbsent):
             self.head(key)
             raise problems.already_there(key)
-        again = _Again()
+        again = Again()
         try:
             with self._account.translated(key):
                 self._blob(key).delete_blob(retry_hook=again, **conditions(condition), **self._lease(key))
@@ -468,7 +468,7 @@ class AzureProvider:
 
     def _write(self, key: str, condition: Condition, sha256: str | None, send: Callable[..., Any]) -> Mapping[str, Any]:
         """Send a write; one whose answer was lost, and which a retry then found done, is done."""
-        again = _Again()
+        again = Again()
         try:
             with self._account.translated(key):
                 answer: Mapping[str, Any] = send(retry_hook=again, **conditions(condition), **self._lease(key))
@@ -509,7 +509,7 @@ class AzureProvider:
         return None
 
     def _delete_batch(self, keys: Sequence[str]) -> Sequence[StorageError | None]:
-        again = _Again()
+        again = Again()
         blobs = [{"name": key, "lease_id": self._leases.get(key)} for key in keys]
         with self._account.translated():
             parts = list(self._account.container.delete_blobs(*blobs, raise_on_any_failure=False, retry_hook=again))
@@ -523,16 +523,6 @@ class AzureProvider:
                 store = f"Azure account {self._account.name}"
                 errors.append(refused(store, self._account.container_name, key, None, part.status_code, headers, code))
         return errors
-
-
-class _Again:
-    """Notes whether the SDK sent a request again: then the first one may have been carried out."""
-
-    def __init__(self) -> None:
-        self.happened = False
-
-    def __call__(self, **details: object) -> None:
-        self.happened = True
 
 
 class _PastEndError(Exception):

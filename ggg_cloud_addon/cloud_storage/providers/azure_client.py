@@ -189,3 +189,15 @@ class _Retry(ExponentialRetry):
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
         """Seconds before the next try."""
         return random.uniform(0, 2 ** (settings["count"] - 1))
+
+
+class Again:
+    """Notes whether the SDK sent a request again (``retry_hook``): then the first one may have been carried out."""
+
+    def __init__(self) -> None:
+        """It has not."""
+        self.happened = False
+
+    def __call__(self, **details: object) -> None:
+        """It has."""
+        self.happened = True

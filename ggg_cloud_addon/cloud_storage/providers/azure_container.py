@@ -1,11 +1,12 @@
 """An Azure container itself: made, deleted, looked at."""
 
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import ContainerProperties
 
 from ..config import CloudStorageConfig
 from ..errors import UnsupportedError
 from . import problems
-from .azure_client import Account
+from .azure_client import Account, Again
 from .azure_errors import KIND
 from .base import BucketFacts
 
@@ -28,7 +29,14 @@ class AzureContainer:
     def create(self) -> None:
         """Make it. Versions are the account's to switch on, see :meth:`keep_versions`."""
         with self._account.translated():
-            self._account.container.create_container(public_access="blob" if self._public else None)
+            container, again = self._account.container, Again()
+            if container.exists():
+                raise problems.bucket_exists(self._account.container_name, KIND)
+            try:
+                container.create_container(public_access="blob" if self._public else None, retry_hook=again)
+            except ResourceExistsError:
+                if not again.happened:  # else the first request, whose answer was lost, did it
+                    raise
 
     def delete(self) -> None:
         """Delete it if nothing is in it: Azure itself would delete it with all its blobs.

@@ -17,8 +17,9 @@ from ggg_cloud_addon.cloud_storage.providers import aws_client, streams
 from ggg_cloud_addon.cloud_storage.providers.aws import AwsProvider
 from ggg_cloud_addon.cloud_storage.providers.aws_client import S3
 from ggg_cloud_addon.cloud_storage.providers.aws_conditions import ALL
-from ggg_cloud_addon.cloud_storage.providers.aws_lane import FAILURES, Lane
+from ggg_cloud_addon.cloud_storage.providers.aws_lane import Lane
 from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent
+from ggg_cloud_addon.cloud_storage.providers.fast_lane import FAILURES
 
 AwsConfig = Callable[..., CloudStorageConfig]
 

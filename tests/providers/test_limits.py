@@ -199,7 +199,7 @@ def limited(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     config = request.getfixturevalue("aws_config")(server)
     AwsBucket(config).create()
     if request.param == "aws by boto3":
-        monkeypatch.setattr("ggg_cloud_addon.cloud_storage.providers.aws_lane.FAILURES", 0)
+        monkeypatch.setattr("ggg_cloud_addon.cloud_storage.providers.fast_lane.FAILURES", 0)
     yield lambda limit: AwsProvider(replace(config, bandwidth_limit=limit))
 
 

@@ -23,7 +23,6 @@ from .aws_changes import Former
 from .aws_client import S3
 from .aws_conditions import ALL, Conditions
 from .aws_errors import KIND, code_of, is_out_of_range, status_of, was_retried
-from .aws_lane import Asked
 from .aws_objects import (
     etag_of,
     head,
@@ -36,6 +35,7 @@ from .aws_objects import (
 from .aws_unfinished import UnfinishedUploads
 from .aws_upload import Uploader
 from .base import Capabilities, Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion, OnBytes, Page, Source
+from .fast_lane import Asked
 from .limits import Rate
 from .ranges import RANGE, Ahead, RangedDownload
 

@@ -22,7 +22,8 @@ from ..credentials import read_credentials
 from ..redaction import keep_secret
 from . import problems
 from .aws_errors import KIND, refuse_pages, translated
-from .aws_lane import Asked, Lane, NoAnswerError
+from .aws_lane import Lane
+from .fast_lane import Asked, NoAnswerError
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class S3:
             lane = None
         if lane is not None:
             try:
-                return lane.answer(sent or lane.send(operation, options))
+                return lane.answer(sent or lane.send(operation, options), operation, options)
             except NoAnswerError as error:
                 log.debug("The fast lane has no answer to %s: %s", operation, error)
                 maybe_done = error.maybe_done

@@ -1,38 +1,29 @@
 """The fast lane to S3: the few requests that transfers and listings consist of, past boto3's machinery.
 
 For a small put boto3 takes 1.4 ms of CPU under the interpreter's lock, which is the most that all threads together can
-do; the lane takes 0.2 (measured on two cores of 2026). It takes boto3's arguments and gives its answers.
-
-It knows success and plain refusals. Whatever else comes, such as a busy server or a broken connection, is no answer:
-then boto3 asks the same again, which retries, and follows a bucket to its region.
+do; the lane takes 0.2 (measured on two cores of 2026). It takes boto3's arguments and gives its answers. What it has
+no answer to, see :mod:`.fast_lane`, boto3 asks again, which retries, and follows a bucket to its region.
 
 Signatures: Amazon S3 API reference, "Authenticating Requests: Using the Authorization Header (AWS Signature Version
 4)".
 """
 
 import base64
-import contextlib
 import hashlib
 import hmac
-import http.client
-import logging
 import ssl
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
-from urllib.parse import quote, unquote_plus, urlsplit
+from typing import Any, ClassVar
+from urllib.parse import quote, unquote_plus
 from xml.etree import ElementTree
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ResponseStreamingError
 from botocore.parsers import RestXMLParser
 
-from .aws_http import Connection, Stream
-
-log = logging.getLogger(__name__)
+from .fast_lane import Asked, Connection, FastLane, NoAnswerError, Stream, time_of
 
 METHODS = {
     "get_object": "GET",
@@ -63,25 +54,16 @@ QUERY = {
 REFUSALS = (403, 404, 412, 416)
 """Statuses that boto3 takes for the last word too."""
 UNSURE = ("SignatureDoesNotMatch", "AuthorizationHeaderMalformed", "PermanentRedirect")
-FAILURES = 3
-"""So often in a row boto3 could what the lane could not; then the lane is closed."""
 EMPTY = hashlib.sha256().hexdigest()
 
 Credentials = Callable[[], Any]
 """Gives botocore's frozen credentials, which may be other ones each time."""
 
 
-class NoAnswerError(Exception):
-    """The lane got no answer that it knows; nobody sees this, as boto3 is asked then."""
+class Lane(FastLane):
+    """Requests to one bucket."""
 
-    def __init__(self, why: str, *, maybe_done: bool) -> None:
-        """``maybe_done``: the server may have done all the same what it was asked."""
-        super().__init__(why)
-        self.maybe_done = maybe_done
-
-
-class Lane:
-    """Requests to one bucket. Thread-safe."""
+    REFUSAL: ClassVar[tuple[type[Exception], ...]] = (ClientError,)
 
     def __init__(
         self,
@@ -92,76 +74,30 @@ class Lane:
         connect_s: float,
         read_s: float,
     ) -> None:
-        """``url`` is the bucket's own address, with no ``/`` at its end; ``tls`` is for https; times are seconds."""
-        parts = urlsplit(url)
-        self._host = parts.hostname or ""
-        self._port = parts.port
-        self._netloc = parts.netloc
-        self._path = parts.path
+        """See :class:`~.fast_lane.FastLane`."""
+        super().__init__(url, tls, connect_s, read_s)
         self._region = region
         self._credentials = credentials
-        self._tls = tls
-        self._connect_s = connect_s
-        self._read_s = read_s
-        self._idle: deque[Connection] = deque()
-        self._failures = 0
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it is of any use here."""
-        return self._failures < FAILURES
-
-    def send(self, operation: str, options: Mapping[str, Any]) -> "Asked":
+    def send(self, operation: str, options: Mapping[str, Any]) -> Asked:
         """Ask, and do not wait: :meth:`answer` has what comes."""
-        connection = self._connection()
-        try:
-            connection = connection or self._connect()
-            body = options.get("Body")
-            connection.send(self._head(METHODS[operation], options, body), body)
-        except (OSError, ValueError, LookupError) as error:  # of the connection
-            if connection is not None:
-                connection.close()
-            return Asked(operation, options, None, error)
-        except BaseException:
-            if connection is not None:
-                connection.close()
-            raise
-        return Asked(operation, options, connection)
+        body = options.get("Body")
+        return self._send(lambda: self._head(METHODS[operation], options, body), body)
 
-    def answer(self, asked: "Asked") -> Any:
+    def answer(self, asked: Asked, operation: str, options: Mapping[str, Any]) -> Any:
         """What boto3's client answers to ``operation(**options)``.
 
         Raises:
-            NoAnswerError: what came is no answer; of a body, a :class:`~.streams.Body`, bytes may have been sent then.
+            NoAnswerError: what came is no answer.
             ClientError: it is refused.
         """
-        connection, asked.connection = asked.connection, None
-        if connection is None:
-            raise NoAnswerError(repr(asked.error), maybe_done=True) from asked.error
-        try:
-            answer = self._answer(connection, asked.operation, asked.options)
-        except (OSError, ValueError, LookupError) as error:  # of the connection; of what came
-            connection.close()
-            raise NoAnswerError(repr(error), maybe_done=True) from error
-        except ClientError:  # all was read, and the connection is free
-            raise
-        except BaseException:
-            connection.close()
-            raise
-        self._failures = 0
-        return answer
-
-    def failed(self) -> None:
-        """Boto3 could what the lane could not."""
-        self._failures += 1
-        if not self.is_open:
-            log.info("The fast lane is closed: boto3 has answers where it has none")
+        return self._answered(asked, lambda connection: self._answer(connection, operation, options))
 
     def _answer(self, connection: Connection, operation: str, options: Mapping[str, Any]) -> Any:
         method, body = METHODS[operation], options.get("Body")
         status, headers = connection.answer()
         about = {"HTTPHeaders": headers, "HTTPStatusCode": status, "RetryAttempts": 0}
-        stream = Stream(connection, headers, self._free, is_empty=method == "HEAD")
+        stream = _Body(connection, headers, self._free, is_empty=method == "HEAD")
         if status in REFUSALS:
             refusal = _refusal(operation, status, headers, stream.read())
             if body is not None:  # nobody knows how much of it the server has read
@@ -175,13 +111,6 @@ class Lane:
             return _object(headers) | {"ResponseMetadata": about, "Body": stream}
         stream.read()
         return _object(headers) | {"ResponseMetadata": about}
-
-    def _free(self, connection: Connection, headers: Mapping[str, str]) -> None:
-        """Keep a connection, whose answer was read, for the next request."""
-        if headers.get("connection", "").lower() == "close":
-            connection.close()
-        else:
-            self._idle.append(connection)
 
     def _head(self, method: str, options: Mapping[str, Any], body: Any) -> bytes:
         """The request up to its body, signed."""
@@ -230,46 +159,21 @@ class Lane:
             return base64.b64decode(options["ChecksumSHA256"]).hex()
         return "UNSIGNED-PAYLOAD"
 
-    def _connection(self) -> Connection | None:
-        """One that is idle and that the server has not closed."""
-        with contextlib.suppress(IndexError):
-            while True:
-                connection = self._idle.pop()
-                if connection.is_alive:
-                    return connection
-                connection.close()
-        return None
 
-    def _connect(self) -> Connection:
-        made: http.client.HTTPConnection
-        if self._tls is not None:
-            made = http.client.HTTPSConnection(self._host, self._port, timeout=self._connect_s, context=self._tls)
-        else:
-            made = http.client.HTTPConnection(self._host, self._port, timeout=self._connect_s)
-        made.connect()
-        made.sock.settimeout(self._read_s)
-        return Connection(made)
+class _Body(Stream):
+    """As boto3's."""
 
+    def iter_chunks(self, size: int) -> Iterator[bytes]:
+        """Bytes as they come, ``size`` at most at a time.
 
-class Asked:
-    """A request on its way; who never wants the answer just drops it."""
-
-    def __init__(
-        self,
-        operation: str,
-        options: Mapping[str, Any],
-        connection: Connection | None,
-        error: Exception | None = None,
-    ) -> None:
-        self.operation = operation
-        self.options = options
-        self.connection = connection
-        self.error = error
-
-    def __del__(self) -> None:
-        """The answer is on this connection, which so is of no more use."""
-        if self.connection is not None:
-            self.connection.close()
+        Raises:
+            ResponseStreamingError: the connection broke.
+        """
+        try:
+            while content := self.chunk(size):
+                yield content
+        except (OSError, ValueError) as error:
+            raise ResponseStreamingError(error=error) from error
 
 
 @lru_cache(maxsize=4)
@@ -309,16 +213,6 @@ def _object(headers: Mapping[str, str]) -> dict[str, Any]:
         answer["LastModified"] = time_of(headers["last-modified"])
         answer["ContentLength"] = int(headers["content-length"])
     return answer
-
-
-@lru_cache
-def time_of(header: str) -> datetime:
-    """The time in a header; kept, as many answers have the same one.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return parsedate_to_datetime(header)
 
 
 def _listing(content: bytes) -> dict[str, Any]:

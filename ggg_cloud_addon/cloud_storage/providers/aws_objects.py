@@ -11,8 +11,8 @@ from ..metadata import decode_metadata, encode_metadata
 from . import problems
 from .aws_client import S3
 from .aws_errors import status_of
-from .aws_lane import time_of
 from .base import ObjectInfo
+from .fast_lane import time_of
 
 
 def head(s3: S3, key: str, version_id: str | None = None) -> ObjectInfo:

@@ -39,12 +39,23 @@ from ..errors import (
 )
 from ..metadata import decode_metadata, encode_metadata
 from . import problems
-from .azure_answers import SNAPSHOT, conditions, etag_of, is_object, listed, object_info, object_version, split_version
+from .azure_answers import (
+    SNAPSHOT,
+    conditions,
+    etag_of,
+    is_object,
+    listed,
+    object_info,
+    object_version,
+    split_version,
+    version_query,
+)
 from .azure_blocks import Blocks
 from .azure_client import SINGLE, Account, Again
 from .azure_cut import is_cut
 from .azure_errors import refused
 from .azure_known import Part, PatchedDownload, blocks_of, parts_of
+from .azure_lane import METADATA, BlobBody, Lane, condition_headers, lease_headers, properties_of, written
 from .azure_streams import READ, Sent, Taken
 from .base import (
     Capabilities,
@@ -148,7 +159,8 @@ class AzureProvider:
 
             try:
                 properties, stream = open_at(start, if_match)
-                size = int(str(properties.content_range).rpartition("/")[2])
+                whole = properties.content_range  # none where nothing less was asked for
+                size = int(str(whole).rpartition("/")[2]) if whole else properties.size
             except _PastEndError:
                 properties, stream = self._properties(key, version_id, if_match), iter(())
                 size = properties.size
@@ -220,6 +232,11 @@ class AzureProvider:
             content = read_source(reader, source.size, key)
         source.verify()
         sha256 = hashlib.sha256(content).hexdigest()
+        stored, body = encode_metadata(metadata, sha256), Body(content, on_bytes, self._rate)
+        headers = {f"{METADATA}{name}": value for name, value in stored.items()}
+        headers |= {"x-ms-blob-type": "BlockBlob", **condition_headers(condition), **lease_headers(self._lease(key))}
+        if self._tier is not None:
+            headers["x-ms-access-tier"] = self._tier.value
         answer = self._write(
             key,
             condition,
@@ -228,11 +245,12 @@ class AzureProvider:
                 content,
                 length=len(content),
                 overwrite=True,  # the condition says whether
-                metadata=encode_metadata(metadata, sha256),
+                metadata=stored,
                 standard_blob_tier=self._tier,
-                **Sent(Body(content, on_bytes, self._rate)).options,
+                **Sent(body).options,
                 **options,
             ),
+            lambda lane: lane.answer(lane.send("PUT", key, headers, {}, body), "PUT", written)[0],
         )
         return self._written(key, answer, len(content), sha256, metadata)
 
@@ -393,15 +411,23 @@ class AzureProvider:
         start: int,
         stop: int | None = None,
         **options: Any,
-    ) -> tuple[BlobProperties, Taken]:
+    ) -> tuple[BlobProperties, Taken | BlobBody]:
         """The properties, and the bytes from ``start`` up to ``stop``, or to the end."""
-        body = Taken()
-        with self._account.translated(key, version_id):
+        condition = IfMatch(if_match) if if_match else None
+
+        def by_lane(lane: Lane) -> tuple[BlobProperties, Taken | BlobBody]:
+            headers = condition_headers(condition)
+            if start or stop is not None:
+                headers["x-ms-range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+            return lane.answer(lane.send("GET", key, headers, version_query(version_id)), "GET", properties_of)
+
+        def by_sdk() -> tuple[BlobProperties, Taken | BlobBody]:
+            body = Taken()
             try:
                 download = self._blob(key, version_id).download_blob(
                     start or None if stop is None else start,
                     None if stop is None else stop - start,
-                    **conditions(IfMatch(if_match) if if_match else None),
+                    **conditions(condition),
                     **body.options,
                     **options,
                 )
@@ -409,12 +435,15 @@ class AzureProvider:
                 if error.status_code == 416 and start:
                     raise _PastEndError from error
                 raise
-        return download.properties, body
+            return download.properties, body
 
-    def _chunks(self, key: str, body: Taken) -> Iterator[bytes]:
+        with self._account.translated(key, version_id):
+            return self._account.ask(by_lane, by_sdk)
+
+    def _chunks(self, key: str, body: Taken | BlobBody) -> Iterator[bytes]:
         while True:
             with self._account.translated(key):
-                chunk = body.read(self._rate.piece(READ))
+                chunk = body.read_some(self._rate.piece(READ))
             if not chunk:
                 return
             self._rate.take(len(chunk))
@@ -447,7 +476,7 @@ class AzureProvider:
 
     def _blocks(self, key: str) -> Blocks:
         pools = self._pool, self._small_pool
-        return Blocks(key, self._blob(key), *pools, self._lease(key), self._account.translated, self._rate)
+        return Blocks(key, self._account, self._blob(key), *pools, self._lease(key), self._rate)
 
     def _commit(
         self, key: str, ids: Sequence[str], stored: Mapping[str, str], condition: Condition, **options: Any
@@ -466,12 +495,28 @@ class AzureProvider:
             ),
         )
 
-    def _write(self, key: str, condition: Condition, sha256: str | None, send: Callable[..., Any]) -> Mapping[str, Any]:
-        """Send a write; one whose answer was lost, and which a retry then found done, is done."""
+    def _write(
+        self,
+        key: str,
+        condition: Condition,
+        sha256: str | None,
+        send: Callable[..., Mapping[str, Any]],
+        fast: Callable[[Lane], Mapping[str, Any]] | None = None,
+    ) -> Mapping[str, Any]:
+        """Send a write; one whose answer was lost, and which a retry then found done, is done.
+
+        Args:
+            send: by the SDK, with these options.
+            fast: the same by the fast lane, if it can.
+        """
         again = Again()
+
+        def slow() -> Mapping[str, Any]:
+            return send(retry_hook=again, **conditions(condition), **self._lease(key))
+
         try:
             with self._account.translated(key):
-                answer: Mapping[str, Any] = send(retry_hook=again, **conditions(condition), **self._lease(key))
+                answer = slow() if fast is None else self._account.ask(fast, slow, again)
         except ArchivedError as error:
             raise ArchivedError(
                 f'"{key}" lies in the Archive tier, where it cannot be replaced; bring it back in the Azure portal, or '

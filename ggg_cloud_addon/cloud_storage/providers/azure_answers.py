@@ -25,6 +25,11 @@ def split_version(version_id: str | None) -> dict[str, Any]:
     return {"version_id": version_id}
 
 
+def version_query(version_id: str | None) -> dict[str, str]:
+    """The same in an address."""
+    return {"versionid" if name == "version_id" else name: each for name, each in split_version(version_id).items()}
+
+
 def conditions(condition: Condition) -> dict[str, Any]:
     """The SDK's options for a condition."""
     if isinstance(condition, IfAbsent):

@@ -10,19 +10,20 @@ Blocks that no commit takes up are dropped by Azure a week later (Microsoft Lear
 clean up. A commit throws away all other uncommitted blocks of the blob: then the loser sends his again.
 """
 
+import base64
 import hashlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from azure.storage.blob import BlobClient
 
 from ..errors import ObjectNotFoundError
 from . import problems
-from .azure_client import SINGLE
+from .azure_client import SINGLE, Account
 from .azure_cut import ID_SIZE, MOST_BLOCKS, SHORTEST_ID, Cut, block_id, cut
 from .azure_errors import BlocksLostError, foreign_upload
+from .azure_lane import Lane, lease_headers
 from .azure_streams import Sent
 from .base import ObjectInfo, OnBytes, Source
 from .limits import Rate
@@ -34,7 +35,6 @@ COPY_SIZE = 64 << 20
 Answer = TypeVar("Answer")
 Staged = TypeVar("Staged")
 Commit = Callable[[Sequence[str]], Mapping[str, Any]]
-Translated = Callable[..., AbstractContextManager[None]]
 
 
 class Blocks:
@@ -43,11 +43,11 @@ class Blocks:
     def __init__(
         self,
         key: str,
+        account: Account,
         blob: BlobClient,
         pool: ThreadPoolExecutor,
         small_pool: ThreadPoolExecutor,
         lease: Mapping[str, Any],
-        translated: Translated,
         rate: Rate,
     ) -> None:
         """Make them; nothing is asked yet.
@@ -58,11 +58,11 @@ class Blocks:
             lease: empty, or the SDK's option for a blob that we have locked.
         """
         self._key = key
+        self._account = account
         self._blob = blob
         self._pool = pool
         self._small_pool = small_pool
         self._lease = lease
-        self._translated = translated
         self._rate = rate
 
     def put(
@@ -128,15 +128,26 @@ class Blocks:
         return ids
 
     def _stage(self, each: str, content: bytes, on_part: OnBytes) -> None:
-        with self._translated(self._key):
+        body = Body(content, on_part, self._rate)
+
+        def by_lane(lane: Lane) -> None:
+            query = {"comp": "block", "blockid": base64.b64encode(each.encode()).decode()}
+            lane.answer(
+                lane.send("PUT", self._key, lease_headers(self._lease), query, body), "PUT", lambda headers: None
+            )
+
+        def by_sdk() -> None:
             self._blob.stage_block(
                 each,
                 content,
                 length=len(content),
                 retry_total=0,  # Parts sends it again, as long as anything gets through
-                **Sent(Body(content, on_part, self._rate)).options,
+                **Sent(body).options,
                 **self._lease,
             )
+
+        with self._account.translated(self._key):
+            self._account.ask(by_lane, by_sdk)
 
     def copy(self, source: ObjectInfo, url: str, commit: Commit) -> Mapping[str, Any]:
         """Have the store read them from a URL of its own; the commit's answer."""
@@ -151,7 +162,7 @@ class Blocks:
                 ).hexdigest()
                 each = block_id(start // size, digest, id_size)
                 if each not in there:
-                    with self._translated(self._key):
+                    with self._account.translated(self._key):
                         self._blob.stage_block_from_url(
                             each,
                             url,
@@ -182,7 +193,7 @@ class Blocks:
     def _there(self) -> tuple[dict[str, int], int]:
         """What the store has, IDs and lengths, and how long a new ID has to be: like the other uncommitted ones."""
         try:
-            with self._translated(self._key):
+            with self._account.translated(self._key):
                 committed, uncommitted = self._blob.get_block_list("all", **self._lease)
         except ObjectNotFoundError:
             return {}, ID_SIZE

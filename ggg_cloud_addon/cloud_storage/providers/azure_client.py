@@ -4,17 +4,21 @@ import base64
 import logging
 import os
 import random
+import ssl
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 
 from ..config import CloudStorageConfig
 from ..credentials import read_credentials
@@ -22,7 +26,10 @@ from ..errors import AccessDeniedError, ConfigError, StorageError
 from ..redaction import keep_secret
 from . import problems
 from .azure_errors import KIND, refuse_strangers, translated
+from .azure_lane import Lane
+from .fast_lane import NoAnswerError
 
+log = logging.getLogger(__name__)
 # What the SDK's own loggers say is for a log, if there is one, and not for stderr.
 logging.getLogger("azure").addHandler(logging.NullHandler())
 
@@ -35,6 +42,8 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 60
 WHOLE = 1 << 50
 """More bytes than a blob can have."""
+
+Answer = TypeVar("Answer")
 
 
 class Account:
@@ -102,6 +111,41 @@ class Account:
         store = self._config.endpoint_url or f"Azure account {self.name}"
         return translated(store, self.container_name, key, version_id)
 
+    @cached_property
+    def lane(self) -> Lane | None:
+        """``None`` where a setting is not for it."""
+        container = self.container
+        if container.credential is None and "sig=" not in container.url:
+            return None
+        if select_proxy(container.url, get_environ_proxies(container.url, no_proxy=None)):
+            return None
+        tls = None
+        if container.scheme == "https":
+            try:
+                tls = ssl.create_default_context(cafile=self._bundle or _bundle_of_requests())
+            except OSError:  # of the bundle; the SDK says what is wrong with it
+                return None
+        return Lane(container, tls, CONNECT_SECONDS, READ_SECONDS)
+
+    def ask(self, fast: Callable[[Lane], Answer], slow: Callable[[], Answer], again: "Again | None" = None) -> Answer:
+        """The answer by the fast lane, and where that has none by the SDK.
+
+        Args:
+            again: is told if the SDK's request may be the second one that the store carries out.
+        """
+        lane = self.lane
+        if lane is None or not lane.is_open:
+            return slow()
+        try:
+            return fast(lane)
+        except NoAnswerError as error:
+            log.debug("The fast lane has no answer: %s", error)
+            if again is not None:
+                again.happened = error.maybe_done
+        answer = slow()
+        lane.failed()
+        return answer
+
     @property
     def keeps_versions(self) -> bool | None:
         """Whether replaced and deleted blobs stay reachable as versions ("blob versioning" of the account).
@@ -125,6 +169,11 @@ class Account:
         """Note what a write answered."""
         self._keeps_versions = version_id is not None
 
+    @property
+    def _bundle(self) -> str | None:
+        bundle = self._config.ca_bundle
+        return str(Path(bundle).expanduser()) if bundle else None
+
     def _make(self) -> BlobServiceClient:
         text, origin = self._connection_string()
         parts = dict(part.split("=", 1) for part in text.strip().strip(";").split(";") if "=" in part)
@@ -136,7 +185,6 @@ class Account:
         adapter = HTTPAdapter(pool_maxsize=self._config.max_concurrency * (self._config.max_concurrency + 1))
         for scheme in ("http://", "https://"):
             session.mount(scheme, adapter)
-        bundle = self._config.ca_bundle
         service: BlobServiceClient | None
         try:
             base64.b64decode(known.get("accountkey", ""), validate=True)
@@ -146,7 +194,7 @@ class Account:
                     session=session,
                     connection_timeout=CONNECT_SECONDS,
                     read_timeout=READ_SECONDS,
-                    connection_verify=str(Path(bundle).expanduser()) if bundle else True,
+                    connection_verify=self._bundle or True,
                 ),
                 retry_policy=_Retry(
                     retry_total=RETRIES, retry_connect=RETRIES, retry_read=RETRIES, retry_status=RETRIES
@@ -181,6 +229,11 @@ class Account:
                 '"connection_string", or with "account_name" and "account_key".'
             )
         return text, VARIABLE
+
+
+def _bundle_of_requests() -> str:
+    """Where requests finds its certificates (its documentation, "SSL Cert Verification")."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
 
 
 class _Retry(ExponentialRetry):

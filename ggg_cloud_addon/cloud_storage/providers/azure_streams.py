@@ -51,7 +51,7 @@ class Taken:
         """For the SDK's call that downloads."""
         return {"raw_response_hook": self._take}
 
-    def read(self, size: int) -> bytes:
+    def read_some(self, size: int) -> bytes:
         """The next bytes, as they are stored: also a body with a Content-Encoding; none at the end."""
         content: bytes = self._raw.read(size, decode_content=False)
         return content

@@ -81,7 +81,7 @@ class S3:
             ConfigError: something answers that is no S3.
         """
         lane, maybe_done = self._lane, False
-        if lane is not None and not lane.is_open:
+        if lane is not None and sent is None and not lane.is_open:
             lane = None
         if lane is not None:
             try:

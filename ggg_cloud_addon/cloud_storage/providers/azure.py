@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -37,6 +38,7 @@ from ..errors import (
     StorageError,
     UnsupportedError,
 )
+from ..in_flight import Steps, all_at_once
 from ..metadata import decode_metadata, encode_metadata
 from . import problems
 from .azure_answers import (
@@ -55,7 +57,7 @@ from .azure_client import SINGLE, Account, Again
 from .azure_cut import is_cut
 from .azure_errors import refused
 from .azure_known import Part, PatchedDownload, blocks_of, parts_of
-from .azure_lane import METADATA, BlobBody, Lane, condition_headers, lease_headers, properties_of, written
+from .azure_lane import METADATA, BlobBody, Request, condition_headers, lease_headers, properties_of, written
 from .azure_streams import READ, Sent, Taken
 from .base import (
     Capabilities,
@@ -69,6 +71,7 @@ from .base import (
     Page,
     Source,
 )
+from .fast_lane import Asked
 from .limits import Rate
 from .streams import Body, ResumingDownload, read_source
 
@@ -145,11 +148,19 @@ class AzureProvider:
         """The blob's properties."""
         return object_info(key, self._properties(key, version_id), version_id)
 
-    @contextlib.contextmanager
     def get(
         self, key: str, *, version_id: str | None = None, if_match: str | None = None, start: int = 0
+    ) -> AbstractContextManager[ResumingDownload]:
+        """Read the bytes as they are stored, by one connection at a time, each for all that is left. The first request
+        goes out at once."""
+        with self._account.translated(key, version_id):
+            sent = self._account.send(_part(key, version_id, if_match, start))
+        return self._reading(key, version_id, if_match, start, sent)
+
+    @contextlib.contextmanager
+    def _reading(
+        self, key: str, version_id: str | None, if_match: str | None, start: int, sent: Asked | None
     ) -> Iterator[ResumingDownload]:
-        """Read the bytes as they are stored, by one connection at a time, each for all that is left."""
         with contextlib.ExitStack() as connections:
 
             def open_at(position: int, etag: str | None, **options: Any) -> tuple[BlobProperties, Iterator[bytes]]:
@@ -158,7 +169,7 @@ class AzureProvider:
                 return properties, self._chunks(key, body)
 
             try:
-                properties, stream = open_at(start, if_match)
+                properties, stream = open_at(start, if_match, sent=sent)
                 whole = properties.content_range  # none where nothing less was asked for
                 size = int(str(whole).rpartition("/")[2]) if whole else properties.size
             except _PastEndError:
@@ -168,11 +179,22 @@ class AzureProvider:
             # The SDK retries the first request; what comes after is ResumingDownload's.
             yield ResumingDownload(info, start, stream, lambda begin, end: open_at(begin, info.etag, retry_total=0)[1])
 
-    @contextlib.contextmanager
     def get_like(
         self, key: str, path: Path, *, version_id: str | None = None, if_match: str | None = None
-    ) -> Iterator[Download]:
+    ) -> AbstractContextManager[Download]:
         """A large blob that is in blocks which tell their content: only those are read that the file lacks."""
+        try:
+            is_worth_it = is_cut(path.stat().st_size)
+        except OSError:
+            is_worth_it = False
+        if is_worth_it:
+            return self._reading_what_is_lacking(key, path, version_id, if_match)
+        return self.get(key, version_id=version_id, if_match=if_match)
+
+    @contextlib.contextmanager
+    def _reading_what_is_lacking(
+        self, key: str, path: Path, version_id: str | None, if_match: str | None
+    ) -> Iterator[Download]:
         known = self._known(key, path, version_id, if_match)
         if known is None:
             with self.get(key, version_id=version_id, if_match=if_match) as download:
@@ -192,11 +214,6 @@ class AzureProvider:
         self, key: str, path: Path, version_id: str | None, if_match: str | None
     ) -> tuple[ObjectInfo, Sequence[Part]] | None:
         """What a file has of a blob; ``None`` if it is not worth it, or not known."""
-        try:
-            if not is_cut(path.stat().st_size):
-                return None
-        except OSError:
-            return None
         info = object_info(key, self._properties(key, version_id, if_match), version_id)
         if not is_cut(info.size):
             return None
@@ -219,7 +236,12 @@ class AzureProvider:
         on_bytes: OnBytes | None = None,
     ) -> ObjectInfo:
         """One request, or blocks that an upload begun before has perhaps left."""
-        metadata = metadata or {}
+        return all_at_once(self.putting(key, source, condition, metadata or {}, on_bytes))
+
+    def putting(
+        self, key: str, source: Source, condition: Condition, metadata: Mapping[str, str], on_bytes: OnBytes | None
+    ) -> Steps[ObjectInfo]:
+        """The same in steps, see :class:`~.base.PutsInSteps`."""
         if source.size > SINGLE:
             blocks = self._blocks(key)
             answer, sha256 = blocks.put(
@@ -237,6 +259,10 @@ class AzureProvider:
         headers |= {"x-ms-blob-type": "BlockBlob", **condition_headers(condition), **lease_headers(self._lease(key))}
         if self._tier is not None:
             headers["x-ms-access-tier"] = self._tier.value
+        request = Request("PUT", key, headers, body=body)
+        with self._account.translated(key):
+            sent = self._account.send(request)
+        yield
         answer = self._write(
             key,
             condition,
@@ -250,7 +276,7 @@ class AzureProvider:
                 **Sent(body).options,
                 **options,
             ),
-            lambda lane: lane.answer(lane.send("PUT", key, headers, {}, body), "PUT", written)[0],
+            (request, sent),
         )
         return self._written(key, answer, len(content), sha256, metadata)
 
@@ -410,16 +436,10 @@ class AzureProvider:
         if_match: str | None,
         start: int,
         stop: int | None = None,
+        sent: Asked | None = None,
         **options: Any,
     ) -> tuple[BlobProperties, Taken | BlobBody]:
         """The properties, and the bytes from ``start`` up to ``stop``, or to the end."""
-        condition = IfMatch(if_match) if if_match else None
-
-        def by_lane(lane: Lane) -> tuple[BlobProperties, Taken | BlobBody]:
-            headers = condition_headers(condition)
-            if start or stop is not None:
-                headers["x-ms-range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
-            return lane.answer(lane.send("GET", key, headers, version_query(version_id)), "GET", properties_of)
 
         def by_sdk() -> tuple[BlobProperties, Taken | BlobBody]:
             body = Taken()
@@ -427,7 +447,7 @@ class AzureProvider:
                 download = self._blob(key, version_id).download_blob(
                     start or None if stop is None else start,
                     None if stop is None else stop - start,
-                    **conditions(condition),
+                    **conditions(IfMatch(if_match) if if_match else None),
                     **body.options,
                     **options,
                 )
@@ -438,7 +458,8 @@ class AzureProvider:
             return download.properties, body
 
         with self._account.translated(key, version_id):
-            return self._account.ask(by_lane, by_sdk)
+            request = _part(key, version_id, if_match, start, stop)
+            return self._account.ask(request, lambda headers, body: (properties_of(headers), body), by_sdk, sent=sent)
 
     def _chunks(self, key: str, body: Taken | BlobBody) -> Iterator[bytes]:
         while True:
@@ -501,13 +522,13 @@ class AzureProvider:
         condition: Condition,
         sha256: str | None,
         send: Callable[..., Mapping[str, Any]],
-        fast: Callable[[Lane], Mapping[str, Any]] | None = None,
+        fast: tuple[Request, Asked | None] | None = None,
     ) -> Mapping[str, Any]:
         """Send a write; one whose answer was lost, and which a retry then found done, is done.
 
         Args:
             send: by the SDK, with these options.
-            fast: the same by the fast lane, if it can.
+            fast: the same for the fast lane, and whether it is on its way already.
         """
         again = Again()
 
@@ -516,7 +537,11 @@ class AzureProvider:
 
         try:
             with self._account.translated(key):
-                answer = slow() if fast is None else self._account.ask(fast, slow, again)
+                if fast is None:
+                    answer = slow()
+                else:
+                    request, sent = fast
+                    answer = self._account.ask(request, written, slow, again=again, sent=sent)
         except ArchivedError as error:
             raise ArchivedError(
                 f'"{key}" lies in the Archive tier, where it cannot be replaced; bring it back in the Azure portal, or '
@@ -568,6 +593,14 @@ class AzureProvider:
                 store = f"Azure account {self._account.name}"
                 errors.append(refused(store, self._account.container_name, key, None, part.status_code, headers, code))
         return errors
+
+
+def _part(key: str, version_id: str | None, if_match: str | None, start: int, stop: int | None = None) -> Request:
+    """Asks for the bytes from ``start`` up to ``stop``, or to the end."""
+    headers = condition_headers(IfMatch(if_match) if if_match else None)
+    if start or stop is not None:
+        headers["x-ms-range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+    return Request("GET", key, headers, version_query(version_id))
 
 
 class _PastEndError(Exception):

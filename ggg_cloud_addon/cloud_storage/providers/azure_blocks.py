@@ -23,7 +23,7 @@ from . import problems
 from .azure_client import SINGLE, Account
 from .azure_cut import ID_SIZE, MOST_BLOCKS, SHORTEST_ID, Cut, block_id, cut
 from .azure_errors import BlocksLostError, foreign_upload
-from .azure_lane import Lane, lease_headers
+from .azure_lane import Request, lease_headers
 from .azure_streams import Sent
 from .base import ObjectInfo, OnBytes, Source
 from .limits import Rate
@@ -129,12 +129,8 @@ class Blocks:
 
     def _stage(self, each: str, content: bytes, on_part: OnBytes) -> None:
         body = Body(content, on_part, self._rate)
-
-        def by_lane(lane: Lane) -> None:
-            query = {"comp": "block", "blockid": base64.b64encode(each.encode()).decode()}
-            lane.answer(
-                lane.send("PUT", self._key, lease_headers(self._lease), query, body), "PUT", lambda headers: None
-            )
+        query = {"comp": "block", "blockid": base64.b64encode(each.encode()).decode()}
+        request = Request("PUT", self._key, lease_headers(self._lease), query, body)
 
         def by_sdk() -> None:
             self._blob.stage_block(
@@ -147,7 +143,7 @@ class Blocks:
             )
 
         with self._account.translated(self._key):
-            self._account.ask(by_lane, by_sdk)
+            self._account.ask(request, lambda headers, answer: None, by_sdk)
 
     def copy(self, source: ObjectInfo, url: str, commit: Commit) -> Mapping[str, Any]:
         """Have the store read them from a URL of its own; the commit's answer."""

@@ -26,8 +26,8 @@ from ..errors import AccessDeniedError, ConfigError, StorageError
 from ..redaction import keep_secret
 from . import problems
 from .azure_errors import KIND, refuse_strangers, translated
-from .azure_lane import Lane
-from .fast_lane import NoAnswerError
+from .azure_lane import Lane, Request, Value
+from .fast_lane import Asked, NoAnswerError
 
 log = logging.getLogger(__name__)
 # What the SDK's own loggers say is for a log, if there is one, and not for stderr.
@@ -127,17 +127,31 @@ class Account:
                 return None
         return Lane(container, tls, CONNECT_SECONDS, READ_SECONDS)
 
-    def ask(self, fast: Callable[[Lane], Answer], slow: Callable[[], Answer], again: "Again | None" = None) -> Answer:
-        """The answer by the fast lane, and where that has none by the SDK.
+    def send(self, request: Request) -> Asked | None:
+        """Ask by the fast lane, and do not wait; ``None`` if it is closed."""
+        lane = self.lane
+        return lane.send(request) if lane is not None and lane.is_open else None
+
+    def ask(
+        self,
+        request: Request,
+        value: Value[Answer],
+        slow: Callable[[], Answer],
+        *,
+        again: "Again | None" = None,
+        sent: Asked | None = None,
+    ) -> Answer:
+        """The answer by the fast lane, and where that has none by the SDK, by which ``slow`` asks.
 
         Args:
             again: is told if the SDK's request may be the second one that the store carries out.
+            sent: that request, if it is on its way already.
         """
-        lane = self.lane
-        if lane is None or not lane.is_open:
+        lane, sent = self.lane, sent or self.send(request)
+        if lane is None or sent is None:
             return slow()
         try:
-            return fast(lane)
+            return lane.answer(sent, request, value)
         except NoAnswerError as error:
             log.debug("The fast lane has no answer: %s", error)
             if again is not None:

@@ -6,6 +6,7 @@ on two cores of 2026). It is the SDK that signs; who has a shared access signatu
 
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -17,11 +18,25 @@ from azure.storage.blob import BlobProperties, ContainerClient
 
 from .base import Condition, IfAbsent, IfMatch
 from .fast_lane import Asked, Connection, FastLane, NoAnswerError, Stream, time_of
+from .streams import Body
 
 SUCCESS = {"GET": (200, 206), "PUT": (201,)}
 METADATA = "x-ms-meta-"
 
-Value = TypeVar("Value")
+Answer = TypeVar("Answer")
+Value = Callable[[Mapping[str, str], "BlobBody"], Answer]
+"""Makes a value of the headers of an answer, whose names are in lower case, and its body."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One that the lane can send."""
+
+    method: str
+    key: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
 
 
 class Lane(FastLane):
@@ -36,49 +51,44 @@ class Lane(FastLane):
         self._credential: Any = container.credential
         self._version = container.api_version
 
-    def send(
-        self, method: str, key: str, headers: Mapping[str, str], query: Mapping[str, str], body: Any = None
-    ) -> Asked:
-        """Ask, and do not wait: :meth:`answer` has what comes. ``body`` is a :class:`~.streams.Body`."""
-        return self._send(lambda: self._head(method, key, headers, query, body), body)
+    def send(self, request: "Request") -> Asked:
+        """Ask, and do not wait: :meth:`answer` has what comes."""
+        return self._send(lambda: self._head(request), request.body)
 
-    def answer(
-        self, asked: Asked, method: str, value: Callable[[Mapping[str, str]], Value]
-    ) -> tuple[Value, "BlobBody"]:
-        """What ``value`` makes of the headers of a success, whose names are in lower case, and its body.
+    def answer(self, asked: Asked, request: "Request", value: Value[Answer]) -> Answer:
+        """What ``value`` makes of a success.
 
         Raises:
             NoAnswerError: what came is none.
         """
 
-        def read(connection: Connection) -> tuple[Value, BlobBody]:
+        def read(connection: Connection) -> Answer:
             status, headers = connection.answer()
-            if status not in SUCCESS[method] or "x-ms-request-id" not in headers:
+            if status not in SUCCESS[request.method] or "x-ms-request-id" not in headers:
                 raise NoAnswerError(f"status {status}", maybe_done=status >= 500)
-            made = value(headers)
             body = BlobBody(connection, headers, self._free, is_empty=False)
-            if method == "PUT":
+            if request.method == "PUT":
                 body.read()
-            return made, body
+            return value(headers, body)
 
         return self._answered(asked, read)
 
-    def _head(self, method: str, key: str, headers: Mapping[str, str], query: Mapping[str, str], body: Any) -> bytes:
+    def _head(self, request: "Request") -> bytes:
         """The request up to its body, signed."""
-        target = f"{self._path}/{quote(key, safe='~/')}"  # as the SDK has it, for its signature
-        fields = [f"{name}={quote(value, safe='')}" for name, value in query.items()]
+        target = f"{self._path}/{quote(request.key, safe='~/')}"  # as the SDK has it, for its signature
+        fields = [f"{name}={quote(value, safe='')}" for name, value in request.query.items()]
         if self._signature:
             fields.append(self._signature)
         if fields:
             target += f"?{'&'.join(fields)}"
-        told = {"x-ms-version": self._version, "x-ms-date": formatdate(usegmt=True), **headers}
-        if body is not None:
-            told |= {"Content-Length": str(len(body)), "Content-Type": "application/octet-stream"}
-        request = HttpRequest(method, f"{self._scheme}://{self._netloc}{target}", headers=told)
+        headers = {"x-ms-version": self._version, "x-ms-date": formatdate(usegmt=True), **request.headers}
+        if request.body is not None:
+            headers |= {"Content-Length": str(len(request.body)), "Content-Type": "application/octet-stream"}
+        signed = HttpRequest(request.method, f"{self._scheme}://{self._netloc}{target}", headers=headers)
         if self._credential is not None:
-            self._credential.on_request(PipelineRequest(request, PipelineContext(None)))
-        lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
-        return f"{method} {target} HTTP/1.1\r\nHost: {self._netloc}\r\n{lines}\r\n".encode("latin-1")
+            self._credential.on_request(PipelineRequest(signed, PipelineContext(None)))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in signed.headers.items())
+        return f"{request.method} {target} HTTP/1.1\r\nHost: {self._netloc}\r\n{lines}\r\n".encode("latin-1")
 
 
 class BlobBody(Stream):
@@ -124,7 +134,7 @@ def lease_headers(lease: Mapping[str, str]) -> dict[str, str]:
     return {"x-ms-lease-id": lease["lease"]} if lease else {}
 
 
-def written(headers: Mapping[str, str]) -> dict[str, Any]:
+def written(headers: Mapping[str, str], body: BlobBody) -> Mapping[str, Any]:
     """What the headers of an answer to a write say, as the SDK has it."""
     return {
         "etag": headers["etag"],

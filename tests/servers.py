@@ -187,13 +187,26 @@ def azurite_server() -> Iterator[AzureServer]:
     """Azure's own emulator of its blob store. It has no versions and no soft delete.
 
     It keeps its data in memory: on the disk it mixes up the bytes of blocks once an upload has been cut off.
+
+    And it keeps all of them: every ten minutes it looks for those of deleted blobs, one by one among all, and answers
+    nobody for a minute or more where there were tens of thousands.
     """
     name, key = "studio", base64.b64encode(secrets.token_bytes(64)).decode()
-    command: list[str | Path] = [_node(), _azurite(), "--inMemoryPersistence"]
+    command: list[str | Path] = [_node(), "-e", _start_of(_azurite()), "--", "--inMemoryPersistence"]
     command += ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
     command += ["--blobHost", "127.0.0.1", "--blobPort", "0"]
     with _running(command, {"AZURITE_ACCOUNTS": f"{name}:{key}"}) as (url, pid):
         yield AzureServer(url, name, key, pid)
+
+
+def _start_of(azurite: Path) -> str:
+    """A program for node."""
+    program, constants = json.dumps(str(azurite)), json.dumps(str(azurite.parent / "utils" / "constants.js"))
+    never = "2 ** 31 - 1"  # ms, the longest of node's timers
+    return (
+        f"require({constants}).DEFAULT_GC_INTERVAL_MS = {never}; process.argv.splice(1, 0, {program}); "
+        f"require({program})"
+    )
 
 
 def _node() -> Path:

@@ -1,10 +1,9 @@
 """How much runs at once: a few large transfers, which fill a line, or many small ones, which wait for answers."""
 
-import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor
 from typing import Any, Generic, TypeVar
 
@@ -21,9 +20,10 @@ WORK = 0.0004
 with more the threads only take the interpreter's lock from each other."""
 FEW = 2
 """Small transfers at once where nothing is to be waited for."""
-AHEAD = 3
+AHEAD = 16
 """There, so many are asked for by one thread before it waits for the first: alone it has the interpreter's lock without
-asking for it, which is a third of what a small file costs."""
+asking for it, which is a third of what a small file costs. The next ones are asked for when half of them have come,
+eight in a row: each request by itself would wake the server, which on this machine takes our processor away."""
 LATELY = 40
 """Small transfers whose shortest time says how long a line makes one wait; it may change."""
 
@@ -106,7 +106,8 @@ class InFlight(Generic[Item]):
         asked: deque[float] = deque(maxlen=AHEAD)
         is_leaving = False
         while True:
-            while not is_leaving and (not begun or (begun[-1].is_begun and len(begun) < self._ahead)):
+            is_low = len(begun) <= self._ahead // 2
+            while not is_leaving and (not begun or (is_low and begun[-1].is_begun and len(begun) < self._ahead)):
                 transfer = self._next(wait=not begun)
                 if transfer is None:
                     break
@@ -203,19 +204,18 @@ class _Transfer:
 
     def begin(self) -> None:
         """Up to where it would wait."""
-        with self._timed():
-            self.is_begun = True
-            self.asked_ahead = next(self._steps, END) is not END
+        self.is_begun = True
+        self.asked_ahead = self._advance() is not END
 
     def end(self) -> None:
         """All of it."""
-        with self._timed():
-            for _ in self._steps:
-                pass
+        while self._advance() is not END:
+            pass
 
-    @contextlib.contextmanager
-    def _timed(self) -> Iterator[None]:
+    def _advance(self) -> object:
+        """One step; :data:`END` behind the last one."""
         began, cpu = time.perf_counter(), time.thread_time()
-        yield
+        step = next(self._steps, END)
         self.seconds += time.perf_counter() - began
         self.cpu += time.thread_time() - cpu
+        return step

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, cast, runtime_checkable
 
 from ..errors import StorageError
 from ..in_flight import Steps
@@ -255,8 +255,8 @@ def putting(
     on_bytes: OnBytes | None = None,
 ) -> Steps[ObjectInfo]:
     """:meth:`Provider.put` in as many steps as the provider has for it."""
-    if isinstance(provider, PutsInSteps):
-        return (yield from provider.putting(key, source, condition, metadata or {}, on_bytes))
+    if issubclass(type(provider), PutsInSteps):  # of an instance it takes twenty times as long
+        return (yield from cast(PutsInSteps, provider).putting(key, source, condition, metadata or {}, on_bytes))
     return provider.put(key, source, condition=condition, metadata=metadata, on_bytes=on_bytes)
 
 
@@ -274,8 +274,8 @@ def getting(
     provider: Provider, key: str, path: Path, *, version_id: str | None = None, if_match: str | None = None
 ) -> AbstractContextManager[Download]:
     """:meth:`Provider.get` of what the file ``path`` is to hold, by way of what it holds where the provider can."""
-    if isinstance(provider, GetsWhatIsLacking):
-        return provider.get_like(key, path, version_id=version_id, if_match=if_match)
+    if issubclass(type(provider), GetsWhatIsLacking):
+        return cast(GetsWhatIsLacking, provider).get_like(key, path, version_id=version_id, if_match=if_match)
     return provider.get(key, version_id=version_id, if_match=if_match)
 
 

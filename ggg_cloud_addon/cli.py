@@ -19,8 +19,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from . import cloud_storage, headless
 from .blender.scene import LINKED_FOLDER, SceneError
 from .blender.scene.export_options import ExportOptions
@@ -379,12 +377,15 @@ def _shown_time(time: datetime) -> str:
 
 
 @contextlib.contextmanager
-def _bar(args: argparse.Namespace, name: str) -> Iterator[Progress]:
+def _bar(args: argparse.Namespace, name: str) -> Iterator[Progress | None]:
     """A progress bar on stderr while a person watches."""
+    if not _is_watched(args):
+        yield None
+        return
+    from tqdm import tqdm  # late, as tabulate above
+
     columns, rows = shutil.get_terminal_size()  # where a terminal does not know, tqdm itself would show nothing
-    with tqdm(
-        desc=name, unit="B", unit_scale=True, leave=False, disable=not _is_watched(args), ncols=columns, nrows=rows
-    ) as bar:
+    with tqdm(desc=name, unit="B", unit_scale=True, leave=False, ncols=columns, nrows=rows) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

@@ -4,13 +4,14 @@ import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from .cloud_storage import StorageSynchronizer, SyncResult
 from .cloud_storage.sync.events import Looked, Planned, SyncEvent, Totals
 from .cloud_storage.sync.plan import SILENT, WAITING, Action
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 FAILED = 1
 NEEDS_A_PERSON = 3
@@ -59,6 +60,8 @@ class _Screen:
 
     @staticmethod
     def _new_bar(**options: Any) -> "tqdm[Any]":
+        from tqdm import tqdm  # late, as tabulate below
+
         columns, rows = shutil.get_terminal_size()  # where a terminal does not know, tqdm itself would show nothing
         return tqdm(leave=False, ncols=columns, nrows=rows, **options)
 

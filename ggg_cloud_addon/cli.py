@@ -327,7 +327,7 @@ def _sync(args: argparse.Namespace) -> Answer:
     if args.dry_run and (table := as_table(result.plan)):
         _say(args, table)
     _say(args, result.get_summary_string())
-    return as_document(result), exit_code(result)
+    return as_document(result) if args.json else None, exit_code(result)
 
 
 def _share(args: argparse.Namespace) -> Answer:

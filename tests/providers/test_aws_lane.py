@@ -391,6 +391,19 @@ def test_an_answer_that_nobody_wants_takes_its_connection_along(serve: Serve, aw
     assert [heard.connection for heard in server.heard] == [0, 1, 2, 3]
 
 
+def test_a_put_that_is_on_its_way_when_the_lane_is_closed_is_sent_once(serve: Serve, aws_config: AwsConfig) -> None:
+    server = serve(named)
+    provider = AwsProvider(aws_config(replace(NOBODY, url=server.url)))
+    steps = provider.putting("arm.blend", BytesSource(b"arm"), None, {}, None)
+    next(steps)
+    lane = provider._s3._lane
+    assert lane is not None
+    for _ in range(FAILURES):
+        lane.failed()
+    assert all_at_once(steps).etag == '"arm.blend"'
+    assert asked_by(server) == [BY_LANE]
+
+
 def test_who_is_refused_ahead_hears_it_where_he_asks(serve: Serve, aws_config: AwsConfig) -> None:
     server = serve(lambda heard: answer("404 Not Found", error("NoSuchKey")))
     provider = AwsProvider(aws_config(replace(NOBODY, url=server.url)))

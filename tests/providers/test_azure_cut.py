@@ -219,6 +219,16 @@ def test_only_what_the_file_lacks_is_read(
     assert proxy.received < EDITED * (1 if many == 8192 else 10)
 
 
+def test_the_list_of_blocks_is_asked_for_again(
+    provider: AzureProvider, behind: AzureProvider, proxy: FaultProxy, path: Path
+) -> None:
+    put(provider, KEY, NEW)
+    proxy.lose_answer(method="GET", path=COMMITTED)
+    assert fetch(behind, path) == NEW
+    assert proxy.faults == 1
+    assert proxy.received < EDITED
+
+
 def test_of_what_the_file_has_nothing_is_read(
     provider: AzureProvider, behind: AzureProvider, proxy: FaultProxy, path: Path
 ) -> None:

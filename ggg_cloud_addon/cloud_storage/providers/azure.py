@@ -57,7 +57,7 @@ from .azure_client import SINGLE, Account, Again
 from .azure_cut import is_cut
 from .azure_errors import refused
 from .azure_known import Part, PatchedDownload, blocks_of, parts_of
-from .azure_lane import METADATA, BlobBody, Request, condition_headers, lease_headers, properties_of, written
+from .azure_lane import METADATA, RANGE, BlobBody, Request, condition_headers, lease_headers, properties_of, written
 from .azure_streams import READ, Sent, Taken
 from .base import (
     Capabilities,
@@ -455,6 +455,8 @@ class AzureProvider:
                 if error.status_code == 416 and start:
                     raise _PastEndError from error
                 raise
+            except ValueError as error:  # the SDK's, of a whole that came for a part
+                raise problems.no_ranges(self._account.location) from error
             return download.properties, body
 
         with self._account.translated(key, version_id):
@@ -599,7 +601,7 @@ def _part(key: str, version_id: str | None, if_match: str | None, start: int, st
     """Asks for the bytes from ``start`` up to ``stop``, or to the end."""
     headers = condition_headers(IfMatch(if_match) if if_match else None)
     if start or stop is not None:
-        headers["x-ms-range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+        headers[RANGE] = f"bytes={start}-{'' if stop is None else stop - 1}"
     return Request("GET", key, headers, version_query(version_id))
 
 

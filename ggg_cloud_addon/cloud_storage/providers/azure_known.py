@@ -18,6 +18,7 @@ from ..errors import LocalFileError, SourceChangedError
 from ..files import FileSource
 from .azure_answers import etag_of
 from .azure_cut import ID_SIZE, cut, digest_of
+from .azure_streams import on_answer
 from .base import ObjectInfo
 from .streams import Fetch, late, resumed
 
@@ -41,7 +42,7 @@ def blocks_of(blob: BlobClient, info: ObjectInfo) -> list[BlobBlock]:
     def heard(response: Any) -> None:
         etags.append(response.http_response.headers.get("ETag"))
 
-    blocks, _ = blob.get_block_list("committed", raw_response_hook=heard)
+    blocks, _ = blob.get_block_list("committed", **on_answer(heard))
     is_all = etag_of(etags[-1]) == info.etag and sum(block.size for block in blocks) == info.size
     return blocks if is_all else []
 

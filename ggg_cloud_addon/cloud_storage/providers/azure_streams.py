@@ -4,7 +4,7 @@ Its hooks for requests and answers (documented as ``raw_request_hook`` and ``raw
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .azure_errors import refuse_strangers
@@ -14,6 +14,18 @@ PIECE = 1 << 16
 """Bytes sent at a time."""
 READ = 1 << 18
 """Bytes taken from a connection at a time at most: what came before it breaks is kept."""
+
+
+def on_answer(hook: Callable[[Any], None]) -> dict[str, Any]:
+    """Options for a call of the SDK, of whose answer the hook hears.
+
+    The SDK's own ``raw_response_hook`` is forgotten when a first try finds no answer, and a second one does.
+    """
+
+    def hear(request: Any) -> None:
+        request.context["response_callback"] = hook
+
+    return {"raw_request_hook": hear}
 
 
 class Sent:
@@ -49,7 +61,7 @@ class Taken:
     @property
     def options(self) -> dict[str, Any]:
         """For the SDK's call that downloads."""
-        return {"raw_response_hook": self._take}
+        return on_answer(self._take)
 
     def read_some(self, size: int) -> bytes:
         """The next bytes, as they are stored: also a body with a Content-Encoding; none at the end."""

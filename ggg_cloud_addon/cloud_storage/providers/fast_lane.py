@@ -18,10 +18,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from urllib3.util.wait import wait_for_read
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +48,32 @@ class NoAnswerError(Exception):
         self.maybe_done = maybe_done
 
 
+class _Counting(socket.SocketIO):
+    """Counts the bytes that came."""
+
+    count = 0
+
+    def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        """See :class:`io.RawIOBase`."""
+        count = super().readinto(buffer)
+        self.count += count or 0
+        return count
+
+
 class Connection:
     """One that is made already, for one request after the other."""
 
     def __init__(self, made: http.client.HTTPConnection) -> None:
         self._made = made
-        self._reader = cast("io.BufferedReader", made.sock.makefile("rb", BUFFER))
+        self._taken = _Counting(made.sock, "rb")
+        self._reader = io.BufferedReader(self._taken, BUFFER)
+        self._read = 0
 
     @property
     def is_alive(self) -> bool:
-        """What is idle and can be read from was closed by the server."""
-        return self._made.sock is not None and not wait_for_read(self._made.sock, timeout=0.0)
+        """What is idle and can be read from was closed by the server, or has more to say than was asked for."""
+        is_clean = self._taken.count == self._read
+        return is_clean and self._made.sock is not None and not wait_for_read(self._made.sock, timeout=0.0)
 
     def send(self, head: bytes, body: Any) -> None:
         """The head in one packet with the body's beginning."""
@@ -71,7 +89,7 @@ class Connection:
         """Status, and headers in lower case."""
         begin = self._reader.peek()
         end = begin.find(b"\r\n\r\n")  # nearly always all of it has come
-        lines = self._reader.read(end + 4)[:-4].decode("latin-1").split("\r\n") if end > 0 else self._lines()
+        lines = self._head(end + 4) if end > 0 else self._lines()
         version, status, *_ = lines[0].split(" ", 2)
         if version != "HTTP/1.1":
             raise ValueError(f"{version!r} is not HTTP/1.1")
@@ -80,6 +98,10 @@ class Connection:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         return int(status), headers
+
+    def _head(self, size: int) -> list[str]:
+        self._read += size
+        return self._reader.read(size)[:-4].decode("latin-1").split("\r\n")
 
     def _lines(self) -> list[str]:
         """Up to an empty one."""
@@ -93,11 +115,14 @@ class Connection:
         line = self._reader.readline(LONGEST_LINE)
         if not line.endswith(b"\r\n"):
             raise ConnectionError("the connection ended")
+        self._read += len(line)
         return line[:-2].decode("latin-1")
 
     def read(self, size: int) -> bytes:
         """At most so many bytes of the body, as soon as there are any."""
-        return self._reader.read1(size)
+        content = self._reader.read1(size)
+        self._read += len(content)
+        return content
 
     def close(self) -> None:
         """Both are closed, as either would keep the socket open; a thread that waits for bytes waits no more."""

@@ -52,11 +52,11 @@ class Lane(FastLane):
         self._credential: Any = container.credential
         self._version = container.api_version
 
-    def send(self, request: "Request") -> Asked:
+    def send(self, request: Request) -> Asked:
         """Ask, and do not wait: :meth:`answer` has what comes."""
         return self._send(lambda: self._head(request), request.body)
 
-    def answer(self, asked: Asked, request: "Request", value: Value[Answer]) -> Answer:
+    def answer(self, asked: Asked, request: Request, value: Value[Answer]) -> Answer:
         """What ``value`` makes of a success.
 
         Raises:
@@ -75,7 +75,7 @@ class Lane(FastLane):
 
         return self._answered(asked, read)
 
-    def _head(self, request: "Request") -> bytes:
+    def _head(self, request: Request) -> bytes:
         """The request up to its body, signed."""
         target = f"{self._path}/{quote(request.key, safe='~/')}"  # as the SDK has it, for its signature
         fields = [f"{name}={quote(value, safe='')}" for name, value in request.query.items()]

@@ -23,7 +23,7 @@ FEW = 2
 AHEAD = 16
 """There, so many are asked for by one thread before it waits for the first: alone it has the interpreter's lock without
 asking for it, which is a third of what a small file costs. The next ones are asked for when half of them have come,
-eight in a row: each request by itself would wake the server, which on this machine takes our processor away."""
+eight in a row: each request by itself would wake a server beside us, which on two cores takes our processor away."""
 LATELY = 40
 """Small transfers whose shortest time says how long a line makes one wait; it may change."""
 

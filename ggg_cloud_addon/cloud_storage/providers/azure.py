@@ -456,7 +456,7 @@ class AzureProvider:
                     raise _PastEndError from error
                 raise
             except ValueError as error:  # the SDK's, of a whole that came for a part
-                raise problems.no_ranges(self._account.location) from error
+                raise problems.no_ranges(self._account.store) from error
             return download.properties, body
 
         with self._account.translated(key, version_id):

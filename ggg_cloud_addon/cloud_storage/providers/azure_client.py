@@ -92,6 +92,11 @@ class Account:
         return self.service.account_name or self.service.primary_hostname
 
     @property
+    def store(self) -> str:
+        """What a sentence about an answer begins with."""
+        return self._config.endpoint_url or f"Azure account {self.name}"
+
+    @property
     def location(self) -> str:
         """Where the container is, for people."""
         try:
@@ -108,8 +113,7 @@ class Account:
 
     def translated(self, key: str | None = None, version_id: str | None = None) -> AbstractContextManager[None]:
         """Around every call of the SDK: its errors become ours."""
-        store = self._config.endpoint_url or f"Azure account {self.name}"
-        return translated(store, self.container_name, key, version_id)
+        return translated(self.store, self.container_name, key, version_id)
 
     @cached_property
     def lane(self) -> Lane | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import botocore.loaders
 import pytest
-from servers import AzureServer, Server
+from servers import AzureServer, Certificate, Server
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig
 
@@ -25,6 +25,19 @@ def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return folder
+
+
+@pytest.fixture(params=["another one", "none", "missing", "junk"])
+def wrong_bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    """A setting ``ca_bundle`` by which no server with a certificate of its own is trusted."""
+    junk = tmp_path / "junk.pem"
+    junk.write_text("no certificate")
+    return {
+        "another one": Certificate.self_signed(tmp_path).certificate,
+        "none": None,
+        "missing": tmp_path / "missing.pem",
+        "junk": junk,
+    }[request.param]
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ ALLOW_DELETES = "If that is meant, allow it for one run by max_delete=1 (on the 
 
 STORE_IS_OLDER = (
     "The storage is in an older state than this folder has seen (was it restored from a backup?), so nothing was "
-    "deleted and nothing here was replaced by it. Where both differ, the conflict policy \"local\" sends this folder's "
-    "files again and \"remote\" takes the storage's (on the command line: --conflict local)."
+    'deleted and nothing here was replaced by it. Where both differ, the conflict policy "local" sends this folder\'s '
+    'files again and "remote" takes the storage\'s (on the command line: --conflict local).'
 )
 
 

@@ -252,8 +252,9 @@ class StorageSynchronizer:
 
 
 def _has_news_there(remote: Remote, base: Base) -> bool:
-    """Whether the store lacks something that it held at the last sync, or holds it changed."""
-    return any(path not in remote or remote[path].etag != was.etag for path, was in base.items())
+    """Whether the store lacks something that it held at the last sync, or holds it changed. An empty one is a question
+    of its own (:func:`~.plan.refused_deletes`)."""
+    return bool(remote) and any(path not in remote or remote[path].etag != was.etag for path, was in base.items())
 
 
 def _mass_delete(paths: tuple[str, ...], local: Local, remote: Remote, base: Base) -> MassDeleteError:

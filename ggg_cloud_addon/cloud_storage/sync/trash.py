@@ -37,44 +37,45 @@ class Trash:
         return self._run / path
 
     def empty(self, days: float, size: int) -> None:
-        """Remove what former runs left longer than so many days ago; then, while it is more than so many bytes, the
-        oldest of it, the largest files of a run first. What is younger than :data:`GRACE` stays."""
+        """Remove what former runs left longer than so many days ago; then, of what is more than so many bytes, the
+        oldest, but no more files than have to go. What is younger than :data:`GRACE` stays."""
         runs = sorted(filter(None, map(_Run.of, self._folder.glob("*"))), key=lambda each: each.began)
-        kept = []
         for run in runs:
-            if run.path == self._run:
+            if run.path != self._run:
+                self._remove_if_over(run, days)
+        files = [(run, *file) for run in runs if run.path != self._run for file in run.files()]
+        excess = sum(length for _, length, _ in files) - size
+        chosen: list[tuple[int, str]] = []
+        spare = -excess
+        for run, length, path in files:
+            if spare < 0 and run.age(self._now) > GRACE:
+                chosen.append((length, path))
+                spare += length
+        for length, path in sorted(chosen):
+            if length <= spare:  # a large one among the chosen makes room enough
+                spare -= length
                 continue
-            if not self._is_over(run, days):
-                kept.append(run)
-        files = [(run, run.files()) for run in kept]
-        excess = sum(length for _, found in files for length, _ in found) - size
-        for run, found in files:
-            if excess > 0 and run.age(self._now) > GRACE:
-                for length, path in sorted(found, reverse=True):
-                    if excess > 0:
-                        log.info("The trash is full: removing %s", path)
-                        with contextlib.suppress(OSError):
-                            os.unlink(path)  # noqa: PTH108 - as above
-                            excess -= length
-                _prune(run.path)
+            log.info("The trash is full: removing %s", path)
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # noqa: PTH108 - a Path each takes longer
+        for run in {run.path: run for run, _, _ in files}.values() if chosen else ():
+            _prune(run.path)
 
-    def _is_over(self, run: "_Run", days: float) -> bool:
-        """Whether the run's time is over; removes it then, or notes that it is over for a run that comes later."""
-        is_old = run.age(self._now) > timedelta(days)
+    def _remove_if_over(self, run: "_Run", days: float) -> None:
+        """Remove a run whose time is over, or note that it is over for a run of the sync that comes later."""
+        is_over = run.age(self._now) > timedelta(days)
         name = run.began.strftime(NAME)
         with contextlib.suppress(OSError):  # what cannot be renamed or removed now is for the next run
-            if is_old and run.expired is None:
-                os.replace(run.path, run.path.with_name(f"{name}{EXPIRED}{self._now.strftime(NAME)}"))
-            elif is_old and run.expired is not None and self._now - run.expired > GRACE:
+            if is_over and run.expired is None:
+                run.rename(f"{name}{EXPIRED}{self._now.strftime(NAME)}")
+            elif is_over and run.expired is not None and self._now - run.expired > GRACE:
                 log.info("Emptying the trash of %s", name)
                 shutil.rmtree(run.path)
-            elif not is_old and run.expired is not None:
-                os.replace(run.path, run.path.with_name(name))
-                return False
-        return is_old
+            elif not is_over and run.expired is not None:
+                run.rename(name)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Run:
     """What one former run left."""
 
@@ -90,6 +91,11 @@ class _Run:
             return cls(path, datetime.strptime(began, NAME), datetime.strptime(expired, NAME) if expired else None)
         except ValueError:
             return None
+
+    def rename(self, name: str) -> None:
+        new = self.path.with_name(name)
+        os.replace(self.path, new)
+        self.path = new
 
     def age(self, now: datetime) -> timedelta:
         return now - self.began

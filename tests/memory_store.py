@@ -221,12 +221,27 @@ class MemoryProvider:
     def contents(self) -> dict[str, bytes]:
         """What is there now."""
         with self._lock:
-            return {key: history.stored[-1].content for key, history in self._keys.items() if history.is_there}
+            return {
+                key: history.stored[-1].content
+                for key, history in self._keys.items()
+                if history.is_there and not is_reserved(key)
+            }
 
     def reachable(self) -> Iterator[bytes]:
         """All that can be had, former versions too."""
         with self._lock:
-            return iter([each.content for history in self._keys.values() for each in history.stored])
+            kept = [history for key, history in self._keys.items() if not is_reserved(key)]
+            return iter([each.content for history in kept for each in history.stored])
+
+    def backup(self) -> dict[str, History]:
+        """All that is there, former versions too."""
+        with self._lock:
+            return {key: History([*history.stored], history.is_there) for key, history in self._keys.items()}
+
+    def restore(self, backup: dict[str, History]) -> None:
+        """Be again what it was."""
+        with self._lock:
+            self._keys = {key: History([*history.stored], history.is_there) for key, history in backup.items()}
 
     # -- under the lock
 

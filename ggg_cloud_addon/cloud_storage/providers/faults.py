@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StorageError, StoreUnavailableError
@@ -112,6 +113,10 @@ class FaultyProvider:
     def delete_many(self, keys: Sequence[str]) -> Sequence[StorageError | None]:
         """See :meth:`~.base.Provider.delete_many`; fails as a whole."""
         return self._call(lambda: self.inner.delete_many(keys))
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """See :meth:`~.base.Provider.vouches_for`."""
+        return self._call(lambda: self.inner.vouches_for(info, path, sha256))
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """See :meth:`~.base.Provider.versions`."""

@@ -188,6 +188,14 @@ class FolderProvider:
 
         return [delete(key) for key in keys]
 
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """By the record, which has the SHA-256 as long as nobody has changed the file by hand."""
+        try:
+            seen = self.head(info.key, version_id=info.version_id)
+        except ObjectNotFoundError:
+            return False
+        return (seen.etag, seen.sha256) == (info.etag, sha256)
+
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """All content that is still there, newest first."""
         path = self._path(key)

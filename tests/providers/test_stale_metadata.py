@@ -17,6 +17,7 @@ from azure.storage.blob import BlobBlock, ContentSettings
 from boto3.s3.transfer import TransferConfig
 from conformance import METADATA, MIB, BytesSource, put, read, sha256
 from fault_proxy import FaultProxy
+from memory_store import AZURE, S3, MemoryProvider
 from servers import AzureServer, Server
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
@@ -27,6 +28,7 @@ from ggg_cloud_addon.cloud_storage.providers.aws_bucket import AwsBucket
 from ggg_cloud_addon.cloud_storage.providers.azure import AzureProvider
 from ggg_cloud_addon.cloud_storage.providers.azure_container import AzureContainer
 from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent, ObjectInfo, Provider, list_all
+from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 
 AwsConfig = Callable[..., CloudStorageConfig]
 Configure = Callable[..., CloudStorageConfig]
@@ -273,6 +275,33 @@ def test_a_store_that_does_not_answer_is_no_proof_of_damage(place: Place, monkey
     place.proxy.heal()
     place.proxy.answer(403, method="HEAD")
     assert not place.vouches_for(info, changed(old))
+
+
+@pytest.mark.parametrize("open_provider", [FolderProvider, lambda root: MemoryProvider(S3)], ids=["folder", "memory"])
+def test_the_stores_without_a_network_vouch_too(open_provider: Callable[[Path], Provider], tmp_path: Path) -> None:
+    provider = open_provider(tmp_path / "store")
+    path = tmp_path / "arm.blend"
+    path.write_bytes(b"arm")
+    put(provider, KEY, b"arm")
+    assert all(provider.vouches_for(info, path, sha256(b"arm")) for info in [provider.head(KEY), *list_all(provider)])
+
+
+def test_a_rewritten_object_in_memory_keeps_its_metadata(tmp_path: Path) -> None:
+    provider = MemoryProvider(S3)
+    provider.put(KEY, BytesSource(b"arm"), metadata=METADATA)
+    provider.rewrite(KEY, b"leg")
+    info = provider.head(KEY)
+    assert (info.sha256, info.metadata, read(provider, KEY)) == (sha256(b"arm"), METADATA, b"leg")
+    pulled = CloudStorageManager(CloudStorageConfig(), provider).download_component(KEY, tmp_path / "pulled.blend")
+    assert pulled.sha256 == sha256(b"leg")
+
+
+def test_bytes_that_nothing_vouches_for_are_refused(tmp_path: Path) -> None:
+    provider = MemoryProvider(AZURE)
+    put(provider, KEY, b"arm")
+    provider.rewrite(KEY, b"leg")
+    with pytest.raises(IntegrityError, match=KEY):
+        CloudStorageManager(CloudStorageConfig(), provider).download_component(KEY, tmp_path / "pulled.blend")
 
 
 # -- what is pulled

@@ -129,9 +129,6 @@ class MemoryProvider:
             raise problems.changed(key)
         yield MemoryDownload(found.info, found.content[start:], self.kind.chunk)
 
-    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
-        return self.kind.etag_of_content and hashlib.md5(path.read_bytes()).hexdigest() == info.etag
-
     def put(
         self,
         key: str,
@@ -185,6 +182,10 @@ class MemoryProvider:
 
         return [delete(key) for key in keys]
 
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """By the ETag, if it is of the content; else it cannot tell."""
+        return self.kind.etag_of_content and info.etag == _md5(path.read_bytes())
+
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         if not self.kind.versions:
             raise UnsupportedError(f'The store keeps no versions of "{key}".')
@@ -217,6 +218,12 @@ class MemoryProvider:
         """Store it as another tool does: under no condition, and with no SHA-256 of ours."""
         with self._lock:
             self._store(key, content, None, {})
+
+    def rewrite(self, key: str, content: bytes) -> None:
+        """Store it as another tool does that keeps the metadata, and so the SHA-256 of the former content."""
+        with self._lock:
+            former = self._find(key, None).info
+            self._store(key, content, former.sha256, former.metadata)
 
     def contents(self) -> dict[str, bytes]:
         """What is there now."""
@@ -267,15 +274,13 @@ class MemoryProvider:
         if not self.kind.keys_below_keys:
             self._refuse_folder(key)
         self._writes += 1
-        # usedforsecurity: S3's own ETag, not a signature.
-        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         now = datetime.now(UTC)
         history = self._keys.setdefault(key, History())
         info = ObjectInfo(
             key,
             len(content),
             now,
-            etag=md5 if self.kind.etag_of_content else f"0x{self._writes:X}",
+            etag=_md5(content) if self.kind.etag_of_content else f"0x{self._writes:X}",
             version_id=f"version {self._writes}" if self.kind.versions else None,
             sha256=sha256,
             created=history.stored[0].info.created if history.is_there else now,
@@ -291,6 +296,11 @@ class MemoryProvider:
         for other, history in self._keys.items():
             if history.is_there and (other.startswith(f"{key}/") or key.startswith(f"{other}/")):
                 raise UnsupportedError(f'"{key}" cannot be stored: "{other}" is in its way; choose another ID.')
+
+
+def _md5(content: bytes) -> str:
+    # usedforsecurity: S3's own ETag, not a signature.
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _as_listed(info: ObjectInfo) -> ObjectInfo:

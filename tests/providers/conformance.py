@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
@@ -234,6 +235,19 @@ class PlainConformance:
         answer = provider.put("arm.blend", BytesSource(b"arm"), metadata=METADATA)
         assert dict(answer.metadata) == METADATA
         assert dict(provider.head("arm.blend").metadata) == METADATA
+
+    def test_it_vouches_for_no_other_bytes(self, provider: Provider, tmp_path: Path) -> None:
+        put(provider, "arm.blend", b"arm")
+        head = provider.head("arm.blend")
+        for content in (b"leg", b"ar", b"arms", b""):
+            path = tmp_path / sha256(content)
+            path.write_bytes(content)
+            for info in (head, *list_all(provider)):
+                assert not provider.vouches_for(info, path, sha256(content))
+        path = tmp_path / "replaced.blend"
+        path.write_bytes(b"leg")
+        put(provider, "arm.blend", b"leg")
+        assert not provider.vouches_for(head, path, sha256(b"leg"))
 
     def test_new_content_does_not_inherit_metadata(self, provider: Provider) -> None:
         provider.put("arm.blend", BytesSource(b"arm"), metadata=METADATA)

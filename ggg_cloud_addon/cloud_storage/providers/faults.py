@@ -63,10 +63,6 @@ class FaultyProvider:
         """See :attr:`~.base.Provider.local_folder`."""
         return self.inner.local_folder
 
-    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
-        """See :meth:`~.base.Provider.vouches_for`."""
-        return self._call(lambda: self.inner.vouches_for(info, path, sha256))
-
     def list(self, prefix: str = "", *, token: str | None = None) -> Page:
         """See :meth:`~.base.Provider.list`."""
         return self._call(lambda: self.inner.list(prefix, token=token))
@@ -122,6 +118,10 @@ class FaultyProvider:
     def delete_many(self, keys: Sequence[str]) -> Sequence[StorageError | None]:
         """See :meth:`~.base.Provider.delete_many`; fails as a whole."""
         return self._call(lambda: self.inner.delete_many(keys))
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """See :meth:`~.base.Provider.vouches_for`."""
+        return self._call(lambda: self.inner.vouches_for(info, path, sha256))
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """See :meth:`~.base.Provider.versions`."""

@@ -87,10 +87,6 @@ class FolderProvider:
         """The store's folder."""
         return self.root
 
-    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
-        """Whether the record vouches."""
-        return self.head(info.key).sha256 == sha256
-
     @property
     def identity(self) -> str:
         """A mark of the store's own: an unmounted drive leaves an empty folder of the same name, without it."""
@@ -196,6 +192,14 @@ class FolderProvider:
             return None
 
         return [delete(key) for key in keys]
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """By the record, which has the SHA-256 as long as nobody has changed the file by hand."""
+        try:
+            seen = self.head(info.key, version_id=info.version_id)
+        except ObjectNotFoundError:
+            return False
+        return (seen.etag, seen.sha256) == (info.etag, sha256)
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """All content that is still there, newest first."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ggg_cloud_addon.cloud_storage.errors import StorageError, StoreUnavailableError, UnsupportedError
-from ggg_cloud_addon.cloud_storage.names import PREVIEW_FOLDER, check_key
+from ggg_cloud_addon.cloud_storage.names import check_key, is_reserved
 from ggg_cloud_addon.cloud_storage.providers import problems
 from ggg_cloud_addon.cloud_storage.providers.base import (
     CHUNK,
@@ -84,6 +84,8 @@ class MemoryDownload:
 class MemoryProvider:
     """An object store without a disk or a network."""
 
+    local_folder = None
+
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.capabilities = Capabilities(
@@ -104,7 +106,7 @@ class MemoryProvider:
                 (
                     key
                     for key, history in self._keys.items()
-                    if history.is_there and key.startswith(prefix) and PREVIEW_FOLDER not in key.split("/")
+                    if history.is_there and key.startswith(prefix) and not is_reserved(key)
                 ),
                 key=str.encode,
             )

@@ -53,6 +53,8 @@ LONGEST_LINK = 7 * 24 * 3600
 class AwsProvider:
     """A bucket."""
 
+    local_folder = None
+
     def __init__(self, config: CloudStorageConfig) -> None:
         """Nothing is asked of the store yet.
 

@@ -89,6 +89,8 @@ COPY_LINK_SECONDS = 3600
 class AzureProvider:
     """One container of an Azure storage account."""
 
+    local_folder = None
+
     def __init__(self, config: CloudStorageConfig) -> None:
         """Nothing is asked of the store yet.
 

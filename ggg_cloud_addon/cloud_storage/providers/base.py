@@ -142,6 +142,10 @@ class Provider(Protocol):
         """Tells this store from every other one, also from an empty one in its place."""
 
     @property
+    def local_folder(self) -> Path | None:
+        """The folder on this machine in which the objects lie; ``None`` for a cloud."""
+
+    @property
     def capabilities(self) -> Capabilities:
         """What this store can do; may ask the store the first time."""
 

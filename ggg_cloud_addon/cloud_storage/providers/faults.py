@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StorageError, StoreUnavailableError
@@ -47,6 +48,11 @@ class FaultyProvider:
     def identity(self) -> str:
         """That of the store behind it."""
         return self.inner.identity
+
+    @property
+    def local_folder(self) -> Path | None:
+        """That of the store behind it."""
+        return self.inner.local_folder
 
     @property
     def capabilities(self) -> Capabilities:

@@ -1,6 +1,7 @@
 """Looking at a plain-folder store: which store it is, and what lies under a key."""
 
 import os
+import threading
 import time
 from dataclasses import replace
 from datetime import datetime
@@ -31,11 +32,13 @@ class Look:
         self._twins = twins
         self._mark = ""
         """That of the store when it was first seen."""
+        self._beginning = threading.Lock()
 
     def mark(self) -> str:
         """The store's mark; the first one that is seen is remembered."""
         mark = self._records.store_id()
-        self._mark = self._mark or mark
+        if mark and not self._mark:
+            self._mark = mark
         return mark
 
     def begin(self) -> None:
@@ -49,14 +52,16 @@ class Look:
         Raises:
             StoreUnavailableError: the folder is not the store any more that was seen first.
         """
-        if self.mark() == self._mark != "":
-            return
-        if not self._mark:  # nobody has written to it yet
-            self.begin()
-            return
-        raise StoreUnavailableError(
-            f'The folder "{self._root}" does not hold the store any more that it held before; is the drive there?'
-        )
+        mark = self.mark()
+        if not mark:
+            with self._beginning:
+                if not self._mark:  # nobody has written to it yet
+                    self.begin()
+            mark = self.mark()
+        if mark != self._mark:
+            raise StoreUnavailableError(
+                f'The folder "{self._root}" does not hold the store any more that it held before; is the drive there?'
+            )
 
     def at(self, key: str, path: Path) -> tuple[os.stat_result | None, Record, bool]:
         """The file as it is now, the record that goes with it, and whether that vouches for the file's bytes."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import stat
 from pathlib import Path
 
 
@@ -54,6 +53,6 @@ class Shared:
         self._give(path, mode)
 
     def _give(self, path: Path, mode: int) -> None:
-        if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o2777 != mode:
-            with contextlib.suppress(OSError):  # drives without permissions
+        with contextlib.suppress(OSError):  # a drive without permissions, or a folder that a delete pruned again
+            if os.name == "posix" and path.stat().st_mode & 0o2777 != mode:
                 path.chmod(mode)

@@ -85,6 +85,8 @@ class MemoryDownload:
 class MemoryProvider:
     """An object store without a disk or a network."""
 
+    local_folder = None
+
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.capabilities = Capabilities(
@@ -92,7 +94,6 @@ class MemoryProvider:
         )
         self.location = f"memory ({'with' if kind.versions else 'without'} versions)"
         self.identity = f"memory {uuid.uuid4()}"
-        self.local_folder = None
         self._keys: dict[str, History] = {}
         self._writes = 0
         self._lock = threading.Lock()

@@ -591,6 +591,17 @@ class PlainConformance:
         with pytest.raises(ObjectNotFoundError):
             provider.head(names[0])
 
+    def test_what_syncs_note_in_a_store_is_an_object_but_in_no_listing(self, provider: Provider) -> None:
+        for name in (".ggg_cloud/marker", "models/.ggg_cloud/a marker"):
+            etag = put(provider, name, b"noted", IfAbsent())
+            put(provider, name, b"noted again", IfMatch(etag))
+            assert keys(provider, name[:-6]) == []
+            assert keys(provider) == []
+            assert (read(provider, name), provider.head(name).size) == (b"noted again", 11)
+            provider.erase(name)
+            with pytest.raises(ObjectNotFoundError):
+                provider.head(name)
+
     def test_a_listing_has_every_key_once_whatever_its_letters(self, provider: Provider) -> None:
         names = ["b", "a/b", "a b", "a-b", "a.b", "a0", "aé", "aZ", "z", "Y", "é", "\uffee", "🤖", "a!/x", "a~"]
         for name in names:

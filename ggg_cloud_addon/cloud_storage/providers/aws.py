@@ -56,6 +56,8 @@ LONGEST_LINK = 7 * 24 * 3600
 class AwsProvider:
     """A bucket."""
 
+    local_folder = None
+
     def __init__(self, config: CloudStorageConfig) -> None:
         """Nothing is asked of the store yet.
 
@@ -80,11 +82,6 @@ class AwsProvider:
     def location(self) -> str:
         """Bucket and server."""
         return f'bucket "{self._bucket}" on {self._s3.store}'
-
-    @property
-    def local_folder(self) -> None:
-        """The objects lie in the cloud."""
-        return None
 
     @property
     def identity(self) -> str:

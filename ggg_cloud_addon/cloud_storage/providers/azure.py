@@ -94,6 +94,8 @@ COPY_LINK_SECONDS = 3600
 class AzureProvider:
     """One container of an Azure storage account."""
 
+    local_folder = None
+
     def __init__(self, config: CloudStorageConfig) -> None:
         """Nothing is asked of the store yet.
 
@@ -120,11 +122,6 @@ class AzureProvider:
     def location(self) -> str:
         """The container and its account."""
         return self._account.location
-
-    @property
-    def local_folder(self) -> None:
-        """The objects lie in the cloud."""
-        return None
 
     @property
     def identity(self) -> str:

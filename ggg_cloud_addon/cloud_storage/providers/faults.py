@@ -50,6 +50,11 @@ class FaultyProvider:
         return self.inner.identity
 
     @property
+    def local_folder(self) -> Path | None:
+        """That of the store behind it."""
+        return self.inner.local_folder
+
+    @property
     def capabilities(self) -> Capabilities:
         """Those of the store behind it."""
         return self.inner.capabilities
@@ -57,11 +62,6 @@ class FaultyProvider:
     def check(self) -> None:
         """See :meth:`~.base.Provider.check`."""
         self._call(self.inner.check)
-
-    @property
-    def local_folder(self) -> Path | None:
-        """See :attr:`~.base.Provider.local_folder`."""
-        return self.inner.local_folder
 
     def list(self, prefix: str = "", *, token: str | None = None) -> Page:
         """See :meth:`~.base.Provider.list`."""

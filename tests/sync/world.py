@@ -256,7 +256,7 @@ class World:
             shutil.rmtree(self.root / "store")
             shutil.copytree(self.root / "backup", self.root / "store")
         self.given_up |= before - self.reachable()
-        self._meddled.update(self.tree, self.store())
+        self._meddled.update(self.tree, self.events, self.store())
         self.is_certain = False
 
     def tool_deletes(self, path: str) -> None:

@@ -232,7 +232,7 @@ class World:
                 self.memory.lay(f"m/{path}", self.store()[path])
         elif target.is_file():
             self._tick()
-            os.utime(target, ns=None if time_ns is None else (time_ns, time_ns))
+            os.utime(target, **({} if time_ns is None else {"ns": (time_ns, time_ns)}))
 
     def back_up(self) -> None:
         """Make a copy of the store, in place of an older one."""
@@ -425,7 +425,8 @@ class World:
         else:
             found.update(self.store().values())
             kept = _tree(self.root / "store" / STORE_FOLDER / "objects")
-            found.update(content for content in kept.values() if not content.startswith(b"{"))  # no records, no markers
+            versions = (content for name, content in kept.items() if not name.endswith(("/record.json", "/stamp")))
+            found.update(content for content in versions if not content.startswith(b"{"))  # no marker
         return found
 
     def check_contents(self) -> set[bytes]:

@@ -86,10 +86,10 @@ def open_scene(path: Path) -> None:
             raise SceneError(f'Blender cannot open "{path}"; it may be damaged or no .blend file.') from error
 
 
-def has_open_scene() -> bool:
-    """Whether a .blend file is open: Blender's own first scene is nobody's work."""
+def open_scene_path() -> Path | None:
+    """The .blend file that is open; ``None`` for a scene without one: Blender's own first is nobody's work."""
     with blender() as bpy:
-        return bool(bpy.data.is_saved)
+        return Path(bpy.data.filepath) if bpy.data.is_saved else None
 
 
 def empty_scene() -> None:

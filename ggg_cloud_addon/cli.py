@@ -25,7 +25,7 @@ from .cli_metadata import shown_metadata
 from .cli_parser import UsageError, make_parser
 from .cli_push import push
 from .cli_shown import Answer, bar, is_watched, say, show_batch, show_table, shown_time
-from .cli_sync import NEEDS_A_PERSON, as_document, as_table, exit_code, run_sync
+from .cli_sync import NEEDS_A_PERSON, as_document, as_table, check_folder, exit_code, run_sync
 from .cloud_storage import (
     CloudStorageConfig,
     CloudStorageManager,
@@ -266,6 +266,8 @@ def _share(args: argparse.Namespace) -> Answer:
 
 
 def _check(args: argparse.Namespace) -> Answer:
+    if args.folder is not None:
+        return check_folder(args, _manager(args))
     findings = check_storage(_manager(args), create=args.create, keep_versions=args.keep_versions)
     for each in findings:
         say(args, f"{MARKS[each.ok]}  {each.about:<10}  {each.sentence}")

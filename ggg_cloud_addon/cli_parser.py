@@ -108,7 +108,10 @@ def make_parser() -> argparse.ArgumentParser:
     share.add_argument("id", metavar="ID")
     share.add_argument("--hours", type=_hours, default=24, metavar="N", help="how long it lasts; else 24")
     share.add_argument("--version-id", metavar="VERSION", help="an older version, see: versions")
-    check = verb("check", "Try out what the storage can do, and what these credentials may; nothing is left behind.")
+    check = verb("check", "Try out what the storage can do, or compare a synced folder with it by content.")
+    check.add_argument(
+        "folder", nargs="?", type=_path, metavar="FOLDER", help="read every file and object, and say what differs"
+    )
     check.add_argument("--create", action="store_true", help="make the bucket or container first, private")
     check.add_argument("--keep-versions", action="store_true", help="first switch on that old versions are kept")
     return parser

@@ -16,6 +16,16 @@ def shell(tmp_path: Path) -> Shell:
 
 
 @pytest.fixture
+def zoe(shell: Shell, tmp_path: Path) -> Shell:
+    """A colleague with a home of her own and the same store."""
+    (tmp_path / "zoe").mkdir()
+    zoe = Shell(tmp_path / "zoe")
+    zoe.store = shell.store
+    zoe.env["LOGNAME"] = "Zoë"
+    return zoe
+
+
+@pytest.fixture
 def open_shell() -> Iterator[Shell]:
     """In a folder that users without any rights can reach too, unlike pytest's own."""
     with tempfile.TemporaryDirectory(prefix="ggg_cloud_test_") as folder:

@@ -146,15 +146,10 @@ def test_a_scene_is_pushed_over_what_it_was_made_from(shell: Shell, zoe: Shell, 
     push = ("push", "robot.blend", "--collection=Arm")
     for answer in shell.run_each(push, push):
         answer.check_done()
-    zoe.run("pull", "Arm.blend").check_done()
-    zoe.write("Arm.blend", (zoe.work / "Arm.blend").read_bytes()[:-1] + b"!")
-    zoe.run("push", "Arm.blend", "--force").check_done()
+    zoe.write("Arm.blend", (shell.store / "Arm.blend").read_bytes() + b"another byte")
+    assert zoe.run("push", "Arm.blend", "--force").code == 0
     refused, pulled, pushed = shell.run_each(push, ("pull", "Arm.blend", "--into", "robot.blend"), push)
     refused.check_refused(1, '"Arm.blend" was pushed by Zoë on ')
-    assert pulled.code == 1, "it was damaged, so nothing is known of it"
-    pushed.check_refused(1, '"Arm.blend" was pushed by Zoë on ')
-    zoe.run("restore", "Arm.blend", zoe.history("Arm.blend")[-1]).check_done()
-    pulled, pushed = shell.run_each(("pull", "Arm.blend", "--into", "robot.blend"), push)
     pulled.check_done()
     pushed.check_done()
 

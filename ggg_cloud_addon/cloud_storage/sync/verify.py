@@ -214,7 +214,7 @@ def _names(local: Local, remote: Remote) -> Iterator[Finding]:
             spelled[fold(name)].add(name)
     for twins in spelled.values():
         first, *others = sorted(twins)
-        if others and len(spelled[fold(first.rpartition("/")[0])]) < 2:  # else their folders are told
+        if others and len(spelled.get(fold(first.rpartition("/")[0]), ())) < 2:  # else their folders are told
             listed = " and ".join(f'"{each}"' for each in (first, *others))
             yield Finding("clash", first, f"{listed} are one path on Windows and macOS; rename one.")
     for path in files & folders:

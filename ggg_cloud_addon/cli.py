@@ -24,7 +24,7 @@ from .cli_known import Guard
 from .cli_metadata import shown_metadata
 from .cli_parser import UsageError, make_parser
 from .cli_push import push
-from .cli_shown import Answer, bar, is_watched, say, show_batch, show_table, shown_time
+from .cli_shown import Answer, StdoutError, bar, is_watched, say, show_batch, show_table, shown_time
 from .cli_sync import NEEDS_A_PERSON, as_document, as_table, check_folder, exit_code, run_sync
 from .cloud_storage import (
     CloudStorageConfig,
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None, *, offline: str | None = None) 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for
-    code = 1
+    code = 0
     try:
         code = _run(arguments, offline)
         print(end="", flush=True)
@@ -81,9 +81,9 @@ def _run(arguments: Sequence[str], offline: str | None) -> int:
     except (StorageError, SceneError, UsageError) as error:
         log.error("Failed: %s", error, exc_info=error)
         return _fail(args, str(error), 2 if isinstance(error, ConfigError | InvalidIdError | UsageError) else 1)
-    except BrokenPipeError:
+    except (BrokenPipeError, StdoutError):
         raise
-    except OSError as error:  # the engine and the scene say theirs: temporary files, or a full disk for stdout
+    except OSError as error:  # the engine and the scene say theirs: temporary files
         log.error("Failed: %s", error, exc_info=error)
         return _fail(args, f"This machine refuses: {error}.", 1)
     except KeyboardInterrupt:

@@ -15,10 +15,20 @@ Answer = tuple[Any, int]
 """What ``--json`` prints, and the exit code."""
 
 
+class StdoutError(OSError):
+    """The answer cannot be written: the disk that it is to go to is full, for one."""
+
+
 def say(args: argparse.Namespace, text: str) -> None:
     """A line for a person."""
-    if not args.json:
+    if args.json:
+        return
+    try:
         print(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StdoutError(*error.args) from error
 
 
 def show_table(args: argparse.Namespace, rows: Sequence[Sequence[Any]], headers: Sequence[str] = ()) -> None:

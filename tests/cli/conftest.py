@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("shell")
+pytest.register_assert_rewrite("shell", "cases_sync")
 
 from shell import Shell  # noqa: E402
 

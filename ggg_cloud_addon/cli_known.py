@@ -261,8 +261,9 @@ class Guard:
 
     @functools.cached_property
     def _sync_store(self) -> str:
-        """As a sync's state has it."""
-        return f"{self._manager.provider.identity} {self._manager.key_prefix}"
+        """As a sync's state has it: a folder without a mark, which may only be read, goes by its place."""
+        provider = self._manager.provider
+        return f"{provider.identity or provider.location} {self._manager.key_prefix}"
 
 
 def info_of(result: BatchResult) -> ComponentInfo:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ggg_cloud_addon.cloud_storage.errors import StorageError, StoreUnavailableError, UnsupportedError
-from ggg_cloud_addon.cloud_storage.names import PREVIEW_FOLDER, check_key
+from ggg_cloud_addon.cloud_storage.names import check_key, is_reserved
 from ggg_cloud_addon.cloud_storage.providers import problems
 from ggg_cloud_addon.cloud_storage.providers.base import (
     CHUNK,
@@ -91,6 +92,7 @@ class MemoryProvider:
         )
         self.location = f"memory ({'with' if kind.versions else 'without'} versions)"
         self.identity = f"memory {uuid.uuid4()}"
+        self.local_folder = None
         self._keys: dict[str, History] = {}
         self._writes = 0
         self._lock = threading.Lock()
@@ -104,7 +106,7 @@ class MemoryProvider:
                 (
                     key
                     for key, history in self._keys.items()
-                    if history.is_there and key.startswith(prefix) and PREVIEW_FOLDER not in key.split("/")
+                    if history.is_there and key.startswith(prefix) and not is_reserved(key)
                 ),
                 key=str.encode,
             )
@@ -126,6 +128,9 @@ class MemoryProvider:
         if if_match is not None and found.info.etag != if_match:
             raise problems.changed(key)
         yield MemoryDownload(found.info, found.content[start:], self.kind.chunk)
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        return self.kind.etag_of_content and hashlib.md5(path.read_bytes()).hexdigest() == info.etag
 
     def put(
         self,

@@ -7,7 +7,9 @@ from pathlib import Path
 from ggg_cloud_addon.cloud_storage import CloudStorageManager, SyncConfig
 from ggg_cloud_addon.cloud_storage.files import hash_file
 from ggg_cloud_addon.cloud_storage.providers.base import list_all
-from ggg_cloud_addon.cloud_storage.sync.scan import BaseFile, scan_local, scan_remote, walk
+from ggg_cloud_addon.cloud_storage.sync.listing import scan_remote
+from ggg_cloud_addon.cloud_storage.sync.scan import scan_local, walk
+from ggg_cloud_addon.cloud_storage.sync.snapshot import BaseFile
 from ggg_cloud_addon.cloud_storage.sync.state import open_state
 
 PREFIX = "models"
@@ -41,7 +43,7 @@ def remember(manager: CloudStorageManager, folder: Path) -> None:
     config = SyncConfig(local_dir=folder)
     with open_state(folder, f"{provider.identity} {prefix}", provider.location) as state:
         remote = scan_remote(list_all(provider, prefix), prefix, config, lambda count: None, {})
-        local = scan_local(config, walk(config, lambda count: None), {}, remote)
+        local = scan_local(config, walk(folder, lambda count: None), {}, remote)
         for path, there in remote.items():
             state.remember(path, BaseFile(local[path].fingerprint, hash_file(folder / path), there.etag))
 

@@ -211,19 +211,30 @@ class FoldersToFlush:
 def move_into_place(part: Path, target: Path, moved: Callable[[Path], object] = flush_folder) -> None:
     """Rename ``part`` to ``target`` in one step; the rename survives a power cut, or once ``moved`` has seen to it.
 
-    On Windows a file that somebody reads cannot be replaced: this waits a little for the reader.
+    On Windows a file that somebody reads cannot be replaced: this waits a little for the reader. A target on another
+    file system (a disk or a share mounted inside the folder) is replaced by a copy made beside it.
     """
+    try:
+        _replace(part, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        sweep_parts(target.parent)
+        with _copied(part, target.parent) as near:
+            _replace(near, target)
+    moved(target.parent)
+
+
+def _replace(part: Path, target: Path) -> None:
     for seconds in BUSY_SECONDS:
         try:
             os.replace(part, target)
-            break
+            return
         except PermissionError:
             if os.name != "nt":
                 raise
             time.sleep(seconds)
-    else:
-        os.replace(part, target)
-    moved(target.parent)
+    os.replace(part, target)
 
 
 def is_part(name: str) -> bool:
@@ -269,24 +280,58 @@ def link_or_copy(source: Path, target: Path, tmp: Path) -> None:
             os.replace(part, target)
 
 
+def keep(source: Path, target: Path, tmp: Path) -> None:
+    """Keep the content of ``source`` as ``target`` too, before ``source`` is replaced.
+
+    A file that has other names (hard links) is copied, as it may still be edited in place under one of those.
+    """
+    if source.lstat().st_nlink == 1:
+        link_or_copy(source, target, tmp)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _copied(source, tmp) as part:
+            os.replace(part, target)
+
+
 def keep_as(source: Path, target: Path, tmp: Path) -> None:
     """The same for a name that somebody else may take at the same time.
 
     Raises:
         FileExistsError: there is a ``target``, which is left as it is.
     """
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError:
-        with _copied(source, tmp) as part:
-            target.open("xb").close()  # from here on the name is ours
-            os.replace(part, target)
+    if source.lstat().st_nlink == 1:
+        try:
+            os.link(source, target)
+            return
+        except FileExistsError:
+            raise
+        except OSError:  # exFAT and some network drives have no hard links
+            pass
+    with _copied(source, tmp) as part:
+        target.open("xb").close()  # from here on the name is ours
+        move_into_place(part, target)
+
+
+def move_away(source: Path, target: Path, tmp: Path, check: Callable[[], object]) -> None:
+    """Move a file to ``target``: by a rename, or where :func:`keep` would copy, or ``target`` lies on another file
+    system, by a copy. ``check`` is called right before ``source`` is gone; what it raises leaves it where it is."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.lstat().st_nlink == 1:
+        check()
+        try:
+            os.replace(source, target)
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+    with _copied(source, tmp) as part:
+        check()
+        os.replace(part, target)
+        source.unlink()
 
 
 @contextlib.contextmanager
-def _copied(source: Path, tmp: Path) -> Iterator[Path]:
-    with part_file(tmp, "version") as part:
+def _copied(source: Path, folder: Path) -> Iterator[Path]:
+    with part_file(folder, "version") as part:
         shutil.copy2(source, part)
         yield part

@@ -49,8 +49,8 @@ def check_component_id(component_id: str) -> str:
 
 
 def check_key(key: str) -> str:
-    """The same for an object's key, which may be that of a preview."""
-    return _check(key, (STATE_FOLDER, STORE_FOLDER))
+    """The same for an object's key, which may be that of a preview or of a marker."""
+    return _check(key, (STORE_FOLDER,))
 
 
 def preview_of(component_id: str) -> str:

@@ -6,6 +6,13 @@ import pytest
 from users import User, Watched
 
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
+from ggg_cloud_addon.cloud_storage.sync import apply
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_saves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program saves anything here but where a test says so."""
+    monkeypatch.setattr(apply, "SAVE_SECONDS", 0)
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from users import User, objects
 
-from ggg_cloud_addon.cloud_storage.errors import LocalFileError, StoreUnavailableError
+from ggg_cloud_addon.cloud_storage.errors import ConfigError, StoreUnavailableError
 from ggg_cloud_addon.cloud_storage.names import STORE_FOLDER
 from ggg_cloud_addon.cloud_storage.providers.base import Page, list_all
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
-from ggg_cloud_addon.cloud_storage.sync.scan import listing_ahead
+from ggg_cloud_addon.cloud_storage.sync.listing import listing_ahead
 
 PER_PAGE = 2
 SOON = 20.0
@@ -111,7 +111,7 @@ def test_a_walk_that_fails_ends_the_listing(seven: User) -> None:
     """The sync would wait for its end in vain."""
     provider = Endless(seven.provider.inner.root)
     (seven.folder / "lib" / STORE_FOLDER).mkdir(parents=True)
-    with pytest.raises(LocalFileError, match="plain-folder store"):
+    with pytest.raises(ConfigError, match="plain-folder store"):
         User(seven.folder, provider).sync()
     assert not provider.reached_the_end
 

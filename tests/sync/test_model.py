@@ -23,7 +23,7 @@ from ggg_cloud_addon.cloud_storage.errors import StorageError
 from ggg_cloud_addon.cloud_storage.names import check_component_id
 from ggg_cloud_addon.cloud_storage.providers import folder as folder_store
 from ggg_cloud_addon.cloud_storage.sync import plan as planner
-from ggg_cloud_addon.cloud_storage.sync import scan
+from ggg_cloud_addon.cloud_storage.sync import snapshot
 
 NAME_CHECKED = functools.cache(check_component_id)
 BATCH = 250
@@ -78,8 +78,8 @@ class Histories(RuleBasedStateMachine):
     def begin(self, store: str, options: list[dict[str, Any]], names: tuple[str, ...], clock_is_fine: bool) -> None:
         self.patches = pytest.MonkeyPatch()
         if clock_is_fine:  # then a fingerprint holds from the first look on
-            self.patches.setattr(scan, "TICK_NS", -(10**12))
-            self.patches.setattr(scan, "COARSE_TICK_NS", -(10**12))
+            self.patches.setattr(snapshot, "TICK_NS", -(10**12))
+            self.patches.setattr(snapshot, "COARSE_TICK_NS", -(10**12))
         self.patches.setattr(planner, "check_component_id", NAME_CHECKED)  # a tenth of the time
         self.patches.setattr(folder_store, "PAGE_SIZE", 2)
         self.patches.setattr(folder_store, "CHUNK", 3)

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from ggg_cloud_addon.cloud_storage.sync.config import SyncConfig
 from ggg_cloud_addon.cloud_storage.sync.plan import Kind, make_plan, refused_deletes
-from ggg_cloud_addon.cloud_storage.sync.scan import Base, BaseFile, Fingerprint, Local, LocalFile, Remote, RemoteFile
+from ggg_cloud_addon.cloud_storage.sync.snapshot import (
+    Base,
+    BaseFile,
+    Fingerprint,
+    Local,
+    LocalFile,
+    Remote,
+    RemoteFile,
+)
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DELETES = (Kind.DELETE_LOCAL, Kind.DELETE_REMOTE)
@@ -44,8 +52,8 @@ old   old   new    download       skip           download       download       s
 old   new   new    already        already        already        already        already
 old   one   two    keep           conflict       conflict       keep           conflict
 old   -     -      gone           gone           gone           gone           gone
-old   -     old    delete_there   delete_there   skip           skip           delete_there
-old   old   -      delete_here    skip           delete_here    skip           delete_here
+old   -     old    delete_there   delete_there   download       skip           delete_there
+old   old   -      delete_here    upload         delete_here    skip           delete_here
 old   -     new    download       skip           download       download       download
 old   new   -      upload         upload         skip           upload         upload
 """
@@ -125,7 +133,7 @@ def test_one_way_never_writes_the_other_way(policy: str, direction: str) -> None
 def test_a_path_that_is_not_safe_is_left_alone(path: str) -> None:
     for local, remote in (({}, {path: there("new")}), ({path: here("new")}, {})):
         (action,) = make_plan(local, remote, {path: once("old")}, config())
-        assert action.kind is Kind.SKIP
+        assert (action.kind, action.is_misnamed) == (Kind.SKIP, True)
 
 
 @pytest.mark.parametrize("twin", ["ARM.blend", "Arm.Blend"])
@@ -145,22 +153,27 @@ def test_a_name_that_changed_its_case_is_a_rename() -> None:
 @pytest.mark.parametrize(
     ("deleted", "known", "share", "refused"),
     [
-        (10, 10, 0.25, False),
-        (11, 11, 0.25, True),
-        (11, 44, 0.25, False),
-        (12, 44, 0.25, True),
+        (10, 11, None, False),
+        (11, 12, None, True),
+        (11, 44, None, False),
+        (12, 44, None, True),
+        (3, 4, 0.5, True),
+        (2, 4, 0.5, False),
+        (1, 100, 0, True),
         (40, 40, 1, False),
-        (10, 20, 0, False),
-        (11, 20, 0, True),
+        (1, 1, None, True),  # the last file of a side
+        (10, 10, 0.99, True),
     ],
 )
-def test_a_mass_delete_needs_a_person(deleted: int, known: int, share: float, refused: bool) -> None:
+@pytest.mark.parametrize("side", ["here", "there"])
+def test_a_mass_delete_needs_a_person(deleted: int, known: int, share: float | None, refused: bool, side: str) -> None:
     base = {f"{number}.blend": once("old") for number in range(known)}
-    remote = {path: there("old") for path in base}
-    local = {path: here("old") for path in list(base)[deleted:]}
+    left = list(base)[deleted:]
+    remote = {path: there("old") for path in (base if side == "here" else left)}
+    local = {path: here("old") for path in (base if side == "there" else left)}
     asked = config(max_delete=share)
     plan = make_plan(local, remote, base, asked)
-    assert len(refused_deletes(plan, base, asked)) == (deleted if refused else 0)
+    assert len(refused_deletes(plan, local, remote, base, asked)) == (deleted if refused else 0)
 
 
 names = st.sampled_from(["a", "b", "c/d", "e f", "g/h/ü"])

@@ -19,7 +19,15 @@ from ggg_cloud_addon.cloud_storage.names import check_component_id, fold
 from ggg_cloud_addon.cloud_storage.sync import plan as planner
 from ggg_cloud_addon.cloud_storage.sync.config import CONFLICT_POLICIES, SyncConfig
 from ggg_cloud_addon.cloud_storage.sync.plan import DELETES, WAITING, Action, Kind, make_plan
-from ggg_cloud_addon.cloud_storage.sync.scan import Base, BaseFile, Fingerprint, Local, LocalFile, Remote, RemoteFile
+from ggg_cloud_addon.cloud_storage.sync.snapshot import (
+    Base,
+    BaseFile,
+    Fingerprint,
+    Local,
+    LocalFile,
+    Remote,
+    RemoteFile,
+)
 
 BEGIN = datetime.fromtimestamp(0, UTC)
 NAMES = ("a", "b", "c/d", "c/e", "e f")

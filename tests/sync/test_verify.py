@@ -10,7 +10,7 @@ import pytest
 from ggg_cloud_addon.cloud_storage import CloudStorageManager, StorageSynchronizer, SyncConfig
 from ggg_cloud_addon.cloud_storage.errors import AccessDeniedError, CancelledError
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
-from ggg_cloud_addon.cloud_storage.sync.scan import Fingerprint
+from ggg_cloud_addon.cloud_storage.sync.snapshot import Fingerprint
 from ggg_cloud_addon.cloud_storage.sync.verify import verify
 
 NAMES = ("arm.blend", "robot/leg.blend", "robot/hand.stl")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -77,6 +78,15 @@ class AwsProvider:
     def location(self) -> str:
         """Bucket and server."""
         return f'bucket "{self._bucket}" on {self._s3.store}'
+
+    @property
+    def local_folder(self) -> None:
+        """The objects lie in the cloud."""
+        return None
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """See :meth:`~.base.Provider.vouches_for`."""
+        return False
 
     @property
     def identity(self) -> str:

@@ -117,6 +117,15 @@ class AzureProvider:
         return self._account.location
 
     @property
+    def local_folder(self) -> None:
+        """The objects lie in the cloud."""
+        return None
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """See :meth:`~.base.Provider.vouches_for`."""
+        return False
+
+    @property
     def identity(self) -> str:
         """The account, its endpoint and the container."""
         return f"azure:{self._account.name}:{self._account.service.primary_hostname}:{self._account.container_name}"

@@ -142,6 +142,10 @@ class Provider(Protocol):
         """Tells this store from every other one, also from an empty one in its place."""
 
     @property
+    def local_folder(self) -> Path | None:
+        """The folder on this machine in which the objects lie; ``None`` for a cloud."""
+
+    @property
     def capabilities(self) -> Capabilities:
         """What this store can do; may ask the store the first time."""
 
@@ -208,6 +212,10 @@ class Provider(Protocol):
 
     def delete_many(self, keys: Sequence[str]) -> Sequence[StorageError | None]:
         """Delete objects with as few requests as the store allows; for each, in order, why it was not deleted."""
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """Whether the store's own ETag or checksum shows that the object holds the bytes of this local file, whose
+        SHA-256 is ``sha256``; ``False`` if they differ or the store cannot tell."""
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """The history of a key, newest first; of a deleted one too.

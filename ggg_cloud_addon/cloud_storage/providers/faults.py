@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from ..errors import StorageError, StoreUnavailableError
@@ -56,6 +57,15 @@ class FaultyProvider:
     def check(self) -> None:
         """See :meth:`~.base.Provider.check`."""
         self._call(self.inner.check)
+
+    @property
+    def local_folder(self) -> Path | None:
+        """See :attr:`~.base.Provider.local_folder`."""
+        return self.inner.local_folder
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """See :meth:`~.base.Provider.vouches_for`."""
+        return self._call(lambda: self.inner.vouches_for(info, path, sha256))
 
     def list(self, prefix: str = "", *, token: str | None = None) -> Page:
         """See :meth:`~.base.Provider.list`."""

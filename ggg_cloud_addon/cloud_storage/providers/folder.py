@@ -35,7 +35,7 @@ from ..errors import (
     UnsupportedError,
 )
 from ..files import flush_to_disk, is_full, is_link, is_part, link_or_copy, move_into_place, part_file
-from ..names import PREVIEW_FOLDER, STORE_FOLDER, SYSTEM_FOLDERS, check_key, fold
+from ..names import PREVIEW_FOLDER, STATE_FOLDER, STORE_FOLDER, SYSTEM_FOLDERS, check_key, fold
 from . import problems
 from .base import (
     CHUNK,
@@ -81,6 +81,15 @@ class FolderProvider:
     def location(self) -> str:
         """The folder's path."""
         return f"folder {self.root}"
+
+    @property
+    def local_folder(self) -> Path | None:
+        """The store's folder."""
+        return self.root
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """Whether the record vouches."""
+        return self.head(info.key).sha256 == sha256
 
     @property
     def identity(self) -> str:
@@ -362,7 +371,7 @@ class FolderProvider:
         children = sorted(
             (folder + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""), entry.path)
             for entry in entries
-            if entry.name != PREVIEW_FOLDER
+            if entry.name not in (PREVIEW_FOLDER, STATE_FOLDER)
             and (folder or entry.name not in (STORE_FOLDER, *SYSTEM_FOLDERS))
             and not is_part(entry.name)
             and not is_link(entry)

@@ -3,23 +3,30 @@
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from pathvalidate import sanitize_filename
 
-from ..errors import LocalFileError, SourceChangedError
-from ..files import FileSource, keep_as, link_or_copy, translated
+from ..errors import LocalFileError, ObjectNotFoundError, PreconditionFailedError, SourceChangedError
+from ..files import FileSource, keep, keep_as, move_away, translated
 from ..in_flight import Steps, all_at_once
 from ..names import MAX_KEY_BYTES, MAX_NAME_BYTES, check_component_id
 from ..providers.base import IfAbsent, IfMatch, Provider, putting
 from ..transfers import Progress, adding_up, downloading
-from .plan import Action, Kind
-from .scan import BaseFile, Fingerprint, Local, Remote
+from .plan import DELETES, Action, Kind
+from .snapshot import Base, BaseFile, Fingerprint, Local, Remote
 from .state import TMP_FOLDER
 from .trash import Trash
+
+SAVE_SECONDS = 2.0
+"""A file that a program is saving may be absent for a moment: Blender renames ``x.blend`` to ``x.blend1``, then
+``x.blend@`` to ``x.blend``. Only what is absent for longer counts as deleted."""
+
+TICK_SECONDS = 0.05
 
 Known = dict[str, BaseFile | None]
 """What both sides hold now, by path; ``None`` if neither holds it."""
@@ -35,16 +42,18 @@ class Applier:
         root: Path,
         local: Local,
         remote: Remote,
+        base: Base,
         trash: Trash,
         moved: Callable[[Path], object],
     ) -> None:
-        """``local`` and ``remote`` are the snapshots that the plan was made of; ``moved`` is as for
+        """``local``, ``remote`` and ``base`` are the snapshots that the plan was made of; ``moved`` is as for
         :func:`~..transfers.downloading`."""
         self._provider = provider
         self._prefix = prefix
         self._root = root
         self._local = local
         self._remote = remote
+        self._base = base
         self._tmp = root / TMP_FOLDER
         self._trash = trash
         self._moved = moved
@@ -70,6 +79,18 @@ class Applier:
         with translated(self._root / action.path):
             return (yield from self._steps[action.kind](action.path, progress))
 
+    def outwait_saves(self, plan: Iterable[Action], looked: float, tick: Callable[[], object]) -> None:
+        """Before a plan that deletes, wait until what is absent has been so for longer than a save takes.
+
+        Args:
+            looked: when both sides were looked at, by the monotonic clock.
+            tick: called now and then; what it raises (to cancel) ends it.
+        """
+        if any(each.kind in DELETES or (each.path in self._base and each.path not in self._local) for each in plan):
+            while (left := looked + SAVE_SECONDS - time.monotonic()) > 0:
+                tick()
+                time.sleep(min(left, TICK_SECONDS))
+
     def _upload(self, path: str, progress: Progress) -> Steps[Known]:
         remote = self._remote.get(path)
         if remote is not None:
@@ -85,12 +106,12 @@ class Applier:
         return {path: BaseFile(fingerprint, info.sha256, info.etag)}
 
     def _download(self, path: str, progress: Progress) -> Steps[Known]:
-        def keep() -> None:
-            link_or_copy(self._target(path), self._trash.place(path), self._tmp)
+        def keep_in_trash() -> None:
+            keep(self._target(path), self._trash.place(path), self._tmp)
 
-        return self._fetch(path, keep, progress)
+        return self._fetch(path, keep_in_trash, progress)
 
-    def _fetch(self, path: str, keep: Callable[[], object], progress: Progress) -> Steps[Known]:
+    def _fetch(self, path: str, keep_old: Callable[[], object], progress: Progress) -> Steps[Known]:
         """Put the remote content into the file's place, whose own content is kept before."""
         target = self._target(path)
         with contextlib.suppress(OSError):  # an empty folder gives way; a file, or a folder with anything in it, stays
@@ -100,7 +121,7 @@ class Applier:
         def keep_what_is_there(part: Path) -> None:
             self._look_again(path)
             if path in self._local:
-                keep()
+                keep_old()
                 self._look_again(path, but_ctime=True)  # a copy takes its time, and a link changes the ctime
             # Of the part, not of the target after the move: that may be edited by then.
             arrived.append(Fingerprint.of(part.stat(), moved=True))
@@ -122,15 +143,16 @@ class Applier:
         yield from ()
         etag = self._remote[path].etag
         self._keep_remote(path, etag)
+        self._look_again(path)
         self._provider.delete(self._prefix + path, condition=IfMatch(etag))
         return {path: None}
 
     def _delete_local(self, path: str, progress: Progress) -> Steps[Known]:
         yield from ()
-        target, kept = self._target(path), self._trash.place(path)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        self._look_again(path)
-        os.replace(target, kept)
+        with contextlib.suppress(ObjectNotFoundError):
+            self._provider.head(self._prefix + path)
+            raise PreconditionFailedError(f'"{path}" came back in the store during the sync; the next run looks again.')
+        move_away(self._target(path), self._trash.place(path), self._tmp, lambda: self._look_again(path))
         for folder in Path(path).parents[:-1]:
             try:
                 (self._root / folder).rmdir()
@@ -174,6 +196,19 @@ class Applier:
             planned = replace(planned, ctime_ns=seen.ctime_ns)
         if seen != planned:
             raise SourceChangedError(f'"{path}" was changed here during the sync; the next run looks again.')
+        if planned is None and path in self._base and self._is_being_saved(path):
+            raise SourceChangedError(f'"{path}" is being saved; the next run looks again.')
+
+    def _is_being_saved(self, path: str) -> bool:
+        """Whether the files beside an absent one say that Blender is replacing it right now."""
+        target = self._root / path
+        if os.path.lexists(f"{target}@"):
+            return True
+        try:
+            renamed_ns = os.lstat(f"{target}1").st_ctime_ns
+        except OSError:
+            return False
+        return time.time_ns() - renamed_ns < SAVE_SECONDS * 1e9
 
     def _keep_remote(self, path: str, etag: str) -> None:
         """Keep content in the trash that a store without versions would lose."""

@@ -16,8 +16,9 @@ gigabytes of renders; which of them a .blend file needs is told after its upload
 DIRECTIONS = ("both", "upload", "download")
 CHOICES = ("keep_both", "local", "remote")
 CONFLICT_POLICIES = ("keep_both", "newer", "local", "remote", "ask")
+DEFAULT_MAX_DELETE = 0.25
 MIN_DELETES = 10
-"""So many deletes in one run are never a mass delete."""
+"""So many deletes in one run are no mass delete unless ``max_delete`` says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +43,10 @@ class SyncConfig:
     """When both sides changed: ``"keep_both"``, ``"newer"``, ``"local"``, ``"remote"`` or ``"ask"``."""
     choices: Mapping[str, str] = field(default_factory=dict)
     """How a person solved the conflict of a path: ``"keep_both"``, ``"local"`` or ``"remote"``, also where
-    ``overwrite`` is off."""
-    max_delete: float = 0.25
-    """The share of the known files that one run may delete; more needs a person. Ten are always allowed."""
+    ``overwrite`` is off. Of a file that one side lost, the side that has it may be chosen: it is sent again."""
+    max_delete: float | None = None
+    """The share of the known files that one run may delete; more needs a person. ``None``: a quarter, and always ten
+    files. 0 allows none. That one side is empty now always needs a person, who allows it by 1."""
     dry_run: bool = False
     trash_days: float = 30
     """So long what a sync took away stays in the folder's trash."""
@@ -62,7 +64,7 @@ class SyncConfig:
         for path, choice in self.choices.items():
             if choice not in CHOICES:
                 raise ConfigError(f'The choice "{choice}" for "{path}" is unknown; use one of {", ".join(CHOICES)}.')
-        if not 0 <= self.max_delete <= 1:
+        if self.max_delete is not None and not 0 <= self.max_delete <= 1:
             raise ConfigError("max_delete is a share of the known files, from 0 to 1.")
         if self.trash_days < 0 or self.trash_size < 0:
             raise ConfigError("trash_days and trash_size cannot be below 0.")

@@ -4,10 +4,17 @@ from dataclasses import dataclass, field
 
 from ..errors import StorageError
 from .plan import Action, Kind
-from .scan import Local, Remote
+from .snapshot import Local, Remote
 
 ALLOW_DELETES = "If that is meant, allow it for one run by max_delete=1 (on the command line: --max-delete 1)."
 """What a person can do about a refused mass delete."""
+
+
+STORE_IS_OLDER = (
+    "The storage is in an older state than this folder has seen (was it restored from a backup?), so nothing was "
+    'deleted and nothing here was replaced by it. Where both differ, the conflict policy "local" sends this folder\'s '
+    'files again and "remote" takes the storage\'s (on the command line: --conflict local).'
+)
 
 
 @dataclass
@@ -20,6 +27,8 @@ class SyncResult:
     """In a dry run: what would be deleted, were it not more than one run may."""
     missing_promises: tuple[str, ...] = ()
     """At the first sync with a store: what cannot be promised there, in sentences."""
+    store_is_older: bool = False
+    """Whether the store is in an older state than at the last sync."""
     notes: tuple[str, ...] = ()
     """What uploaded .blend files need and the other side does not have, in sentences; in a dry run, of those that would
     be uploaded."""
@@ -43,7 +52,8 @@ class SyncResult:
     @property
     def ok(self) -> bool:
         """Whether everything that was planned is done (in a dry run: would be) and nothing waits for a person."""
-        return not self.errors and not self.conflicts and not self.refused_deletes
+        is_misnamed = any(each.is_misnamed for each in self.skipped)
+        return not (self.errors or self.conflicts or is_misnamed or self.refused_deletes)
 
     def get_summary_string(self) -> str:
         """Counts in one line, then a line for each problem."""
@@ -66,6 +76,8 @@ class SyncResult:
                 f"Refused: {len(self.refused_deletes)} files would be deleted, more than one sync may; a real run "
                 f"would do nothing. {ALLOW_DELETES}"
             )
+        if self.store_is_older:
+            lines.append(STORE_IS_OLDER)
         lines += [f"Conflict: {each.path}: {each.reason}." for each in self.conflicts]
         lines += [f"Skipped: {each.path}: {each.reason.rstrip('.')}." for each in self.skipped]
         lines += [f"Failed: {path}: {error}" for path, error in self.errors.items()]

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,18 +14,20 @@ from filelock import FileLock, Timeout
 from ..errors import LocalFileError
 from ..files import sweep_parts, translated
 from ..names import STATE_FOLDER
-from .scan import Base, BaseFile, Fingerprint
+from .snapshot import Base, BaseFile, Fingerprint
 
 log = logging.getLogger(__name__)
 
 TMP_FOLDER = f"{STATE_FOLDER}/tmp"
 """Where downloads arrive; each sync sweeps what a killed one left there."""
 DATABASE = "state.db"
-SCHEMA = 2
+SCHEMA = 3
 """Written into the database; another one's state counts as lost."""
+FORMER_SCHEMA = 2
+"""That of 0.5, whose state is taken over."""
 COMMIT_SECONDS = 1
 """At least so often what was done is saved; what a killed run did after that is found out anew."""
-COLUMNS = ("path", "size", "mtime_ns", "inode", "ctime_ns", "settled", "sha256", "etag")
+COLUMNS = ("path", "size", "mtime_ns", "inode", "ctime_ns", "settled", "sha256", "etag", "observed")
 
 
 class State:
@@ -43,8 +46,28 @@ class State:
 
     def load(self) -> Base:
         """Every path of the last sync."""
-        rows = self._database.execute("SELECT * FROM files")
-        return {path: BaseFile(Fingerprint(*seen), sha256, etag) for path, *seen, sha256, etag in rows}
+        return {
+            path: BaseFile(
+                Fingerprint(size, int(mtime), int(inode), None if ctime is None else int(ctime), bool(settled)),
+                sha256,
+                etag,
+                bool(observed),
+            )
+            for path, size, mtime, inode, ctime, settled, sha256, etag, observed in self._database.execute(
+                "SELECT * FROM files"
+            )
+        }
+
+    @property
+    def marker(self) -> str:
+        """The name of the marker that this folder left in the store last; empty if it left none."""
+        (marker,) = self._database.execute("SELECT marker FROM about").fetchone()
+        return str(marker)
+
+    def set_marker(self, marker: str) -> None:
+        """Remember the marker, and save what it stands for."""
+        self._database.execute("UPDATE about SET marker = ?", (marker,))
+        self.save()
 
     def remember(self, path: str, file: BaseFile | None) -> None:
         """Both sides hold this content now, or neither holds any."""
@@ -56,12 +79,8 @@ class State:
         """Write down what is new, in one transaction, when what it tells is on the disk."""
         self._flush()
         self._database.executemany(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (path, seen.size, seen.mtime_ns, seen.inode, seen.ctime_ns, seen.settled, file.sha256, file.etag)
-                for path, file in self._news.items()
-                if file is not None and (seen := file.fingerprint)
-            ),
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (_row(path, file) for path, file in self._news.items() if file is not None),
         )
         gone = [(path,) for path, file in self._news.items() if file is None]
         self._database.executemany("DELETE FROM files WHERE path = ?", gone)
@@ -116,23 +135,33 @@ def open_state(
         lock.release()
 
 
-def last_location(local_dir: Path) -> str | None:
-    """Where the store is that the folder was last synced with, if that is known."""
+@dataclass(frozen=True)
+class LastStore:
+    """The store that a folder was last synced with."""
+
+    store: str
+    """As for :func:`open_state`."""
+    location: str
+
+
+def last_store(local_dir: Path) -> LastStore | None:
+    """The store that the folder was last synced with, if that is known."""
     path = local_dir / STATE_FOLDER / DATABASE
     try:
         with _connected(path) as database:
-            (location,) = database.execute("SELECT location FROM about WHERE schema = ?", (SCHEMA,)).fetchone()
+            schemas = (SCHEMA, FORMER_SCHEMA)
+            query = "SELECT store, location FROM about WHERE schema IN (?, ?)"
+            return LastStore(*database.execute(query, schemas).fetchone())
     except (sqlite3.Error, TypeError):  # none, torn, or of another version of GGG Cloud
         return None
-    return str(location)
 
 
 def known_etags(local_dir: Path, store: str, paths: Iterable[str]) -> dict[str, str]:
     """The ETags that paths had when the folder was last synced with this store, of those that were."""
     found: dict[str, str] = {}
     with contextlib.suppress(sqlite3.Error), _connected(local_dir / STATE_FOLDER / DATABASE) as database:
-        about = "SELECT 1 FROM about WHERE schema = ? AND store = ?"
-        if database.execute(about, (SCHEMA, store)).fetchone():
+        about = "SELECT 1 FROM about WHERE schema IN (?, ?) AND store = ?"
+        if database.execute(about, (SCHEMA, FORMER_SCHEMA, store)).fetchone():
             for path in paths:
                 for (etag,) in database.execute("SELECT etag FROM files WHERE path = ?", (path,)):
                     found[path] = etag
@@ -180,19 +209,9 @@ def _prepared(database: sqlite3.Connection, store: str, location: str) -> sqlite
         if database.execute("PRAGMA integrity_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("the integrity check failed")
         database.execute("CREATE TABLE IF NOT EXISTS about (schema INTEGER, store TEXT, location TEXT)")
-        about = (SCHEMA, store, location)
-        found = database.execute("SELECT * FROM about").fetchall()
-        if found != [about]:
-            if [each[:2] for each in found] != [about[:2]]:
-                log.info("A first sync with the store %s", store)
-                database.execute("DROP TABLE IF EXISTS files")
-            database.execute("DROP TABLE about")
-            database.execute("CREATE TABLE about (schema INTEGER, store TEXT, location TEXT)")
-            database.execute("INSERT INTO about VALUES (?, ?, ?)", about)
-        database.execute(
-            "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER,"
-            " inode INTEGER, ctime_ns INTEGER, settled INTEGER, sha256 TEXT, etag TEXT) WITHOUT ROWID"
-        )
+        found = [each[:3] for each in database.execute("SELECT * FROM about").fetchall()]
+        if found != [(SCHEMA, store, location)]:
+            _begin(database, found, store, location)
         if [row[1] for row in database.execute("PRAGMA table_info(files)")] != list(COLUMNS):
             raise sqlite3.DatabaseError("it has other columns")
         database.commit()
@@ -200,3 +219,32 @@ def _prepared(database: sqlite3.Connection, store: str, location: str) -> sqlite
         database.close()
         raise
     return database
+
+
+def _begin(database: sqlite3.Connection, found: list[tuple[int, str, str]], store: str, location: str) -> None:
+    """Make a state for this store, of what is known of it. ``found`` is whose state it was so far."""
+    if [each[:2] for each in found] == [(SCHEMA, store)]:  # the store is in another place now
+        database.execute("UPDATE about SET location = ?", (location,))
+        return
+    rows: list[tuple[object, ...]] = []
+    if [each[:2] for each in found] == [(FORMER_SCHEMA, store)]:
+        rows = database.execute("SELECT *, 1 FROM files").fetchall()
+    else:
+        log.info("A first sync with the store %s", store)
+    database.execute("DROP TABLE IF EXISTS files")
+    database.execute("DROP TABLE about")
+    database.execute("CREATE TABLE about (schema INTEGER, store TEXT, location TEXT, marker TEXT)")
+    database.execute("INSERT INTO about VALUES (?, ?, ?, '')", (SCHEMA, store, location))
+    # Times and inodes as text: mergerfs and Gluster have inodes of 64 bits, which SQLite's signed integers cannot hold.
+    database.execute(
+        "CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns TEXT, inode TEXT, ctime_ns TEXT,"
+        " settled INTEGER, sha256 TEXT, etag TEXT, observed INTEGER) WITHOUT ROWID"
+    )
+    database.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _row(path: str, file: BaseFile) -> tuple[object, ...]:
+    seen = file.fingerprint
+    ctime = None if seen.ctime_ns is None else str(seen.ctime_ns)
+    times = (str(seen.mtime_ns), str(seen.inode), ctime)
+    return (path, seen.size, *times, seen.settled, file.sha256, file.etag, file.observed)

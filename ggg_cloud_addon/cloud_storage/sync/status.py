@@ -5,9 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..providers.base import list_all
+from ..times import utc_from_ns
 from .config import SyncConfig
+from .listing import scan_remote
 from .plan import Action, Kind, make_plan
-from .scan import Base, Local, Remote, Seen, scan_local, scan_remote, walk
+from .scan import Seen, scan_local, walk
+from .snapshot import Base, Local, Remote
 from .state import open_state
 from .synchronizer import Storage
 
@@ -49,7 +52,10 @@ def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
             if config.takes(path)
         }
     remote = {path: file for path, file in listed.items() if config.takes(path)}
-    local = scan_local(config, walk(config, seen), base, remote)
+    found = walk(Path(config.local_dir), seen)
+    local = scan_local(config, found, base, remote)
+    for snapshot in (local, remote, base):
+        found.drop_hidden(snapshot)
     return sorted(
         _statuses(local, remote, base, listed, config), key=lambda each: each.path.encode(errors="surrogateescape")
     )
@@ -65,7 +71,7 @@ def _statuses(local: Local, remote: Remote, base: Base, listed: Remote, config: 
             yield Status(path, listed[path].size, listed[path].modified.timestamp(), status, listed[path].etag)
         else:
             seen = local[path].fingerprint
-            yield Status(path, seen.size, seen.mtime_ns / 1e9, status)
+            yield Status(path, seen.size, utc_from_ns(seen.mtime_ns).timestamp(), status)
 
 
 def _status(action: Action | None, path: str, local: Local, remote: Remote, base: Base) -> str:

@@ -2,25 +2,31 @@
 
 import contextlib
 import logging
+import os
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import LocalFileError, MassDeleteError, StoreUnavailableError
+from ..errors import AccessDeniedError, ConfigError, LocalFileError, MassDeleteError, StoreUnavailableError
 from ..files import FoldersToFlush, parts_in, translated
 from ..in_flight import most_at_once
 from ..names import STATE_FOLDER, STORE_FOLDER
 from ..providers.base import Provider, list_all
+from . import marker
 from .apply import Applier
 from .config import SyncConfig
 from .events import Looked, OnEvent, Planned
+from .hashing import Comparer
+from .listing import listing_ahead, scan_remote
 from .plan import DELETES, WAITING, Action, Kind, make_plan, refused_deletes
 from .result import ALLOW_DELETES, SyncResult
 from .runner import Runner
-from .scan import Base, Comparer, Local, Remote, listing_ahead, scan_local, scan_remote, walk
-from .state import DATABASE, TMP_FOLDER, last_location, open_state
+from .scan import Found, scan_local, walk
+from .snapshot import Base, Local, Remote
+from .state import DATABASE, TMP_FOLDER, State, last_store, open_state
 from .trash import Trash
 from .whole import notes
 
@@ -97,32 +103,44 @@ class StorageSynchronizer:
             promises = readers.submit(lambda: self._provider.capabilities.missing_promises(location)) if ask else None
             base = {path: file for path, file in known.items() if self._config.takes(path)}
             comparer = Comparer(self._provider, self._prefix, self._root, readers)
-            local, remote = self._look(base, identity, tell, readers)
+            looked = time.monotonic()
+            found, local, remote = self._look(base, identity, tell, readers)
             missing = promises.result() if promises else ()
             for sentence in missing:
                 say(sentence)
-            for path in local.keys() & base.keys():
-                found, was = local[path], base[path]
-                if found.sha256 == was.sha256 and not was.fingerprint.holds(found.fingerprint):
-                    state.remember(path, replace(was, fingerprint=found.fingerprint))
-            comparer.fill_in(local, remote, base, lambda: tell(Looked(len(local) + len(remote))))
-            plan = make_plan(local, remote, base, self._config)
+            comparer.fill_in(local, remote, base, found, lambda: tell(Looked(len(local) + len(remote))))
+            for snapshot in (local, remote, base):
+                found.drop_hidden(snapshot)
+            self._remember_what_was_seen(state, known, local, remote, base)
+            is_older = _has_news_there(remote, base) and marker.is_missing(self._provider, self._prefix, state)
+            plan = make_plan(
+                local,
+                remote,
+                base,
+                self._config,
+                in_the_way=(found.files.keys() | found.links) - local.keys(),
+                is_older=is_older,
+            )
             tell(Planned(plan))
             refused = self._refused(plan, local, remote, base, comparer)
-            result = SyncResult(plan, dry_run, refused, local=local, remote=remote, missing_promises=missing)
+            result = SyncResult(
+                plan, dry_run, refused, local=local, remote=remote, missing_promises=missing, store_is_older=is_older
+            )
+            result.errors.update(found.unreadable)
             if dry_run:
                 result.notes = notes(plan, self._config, tell)
                 return result
             if refused:
-                raise _mass_delete(refused, len(base))
+                raise _mass_delete(refused, local, remote, base)
             if approve is not None and not approve(replace(result, dry_run=True)):
                 return replace(result, dry_run=True)
             trash = Trash(self._root)
-            applier = Applier(self._provider, self._prefix, self._root, local, remote, trash, folders.add)
+            applier = Applier(self._provider, self._prefix, self._root, local, remote, base, trash, folders.add)
+            applier.outwait_saves(plan, looked, lambda: tell(Looked(len(local) + len(remote))))
             runner = Runner(applier, pool, self._jobs, state, result, say, tell)
             runner.run([each for each in plan if each.kind in DELETES])  # their places may be taken by what arrives
             runner.run([each for each in plan if each.kind not in (*DELETES, *WAITING)])
-            self._provider.tidy()
+            self._finish(state, result, identity, is_older=is_older)
             if result.done or result.errors:  # else nothing came into the trash either
                 trash.empty(self._config.trash_days, self._config.trash_size)
         result.notes = notes(result.done, self._config, tell)
@@ -135,13 +153,18 @@ class StorageSynchronizer:
         with translated(root):
             if root.exists() and not root.is_dir():
                 raise LocalFileError(f'"{root}" is a file; name the folder to sync.')
-            if any((folder / STORE_FOLDER).exists() for folder in (root.absolute(), *root.absolute().parents)):
-                raise LocalFileError(f'"{root}" lies in a plain-folder store itself; choose another folder to sync.')
-        is_first = last_location(root) != self._provider.location
+            self._refuse_the_store_itself()
+        last = last_store(root)
+        is_first = last is None or last.location != self._provider.location
         if not self._config.dry_run and is_first:  # later the listing tells as much, and is asked for anyway
-            self._provider.check()
-        identity = self._provider.identity
-        if not identity and not is_first:
+            try:
+                self._provider.check()
+            except AccessDeniedError:
+                if self._config.direction != "download":  # which takes no right to write; the listing shows the rest
+                    raise
+        identity = self._identity()
+        was_marked = last is not None and not last.store.startswith(self._provider.location)
+        if not self._provider.identity and not is_first and was_marked:
             raise StoreUnavailableError(
                 f'The store that "{root}" was synced with is not in the {self._provider.location} any more; connect '
                 f'its drive, or if a new store is to begin there, delete "{root / STATE_FOLDER / DATABASE}".'
@@ -151,7 +174,52 @@ class StorageSynchronizer:
                 root.mkdir(parents=True, exist_ok=True)
         return identity
 
-    def _look(self, base: Base, identity: str, tell: OnEvent, readers: Executor) -> tuple[Local, Remote]:
+    def _identity(self) -> str:
+        """Of the store; a folder that may only be read, and so got no mark of its own, goes by its place."""
+        return self._provider.identity or (self._provider.location if self._config.direction == "download" else "")
+
+    def _refuse_the_store_itself(self) -> None:
+        """A folder that is synced with what lies in it, or with what it lies in, would fill itself up."""
+        root, store = Path(os.path.realpath(self._root)), self._provider.local_folder
+        if any((folder / STORE_FOLDER).exists() for folder in (root, *root.parents)):
+            raise ConfigError(f'"{self._root}" lies in a plain-folder store itself; choose another folder to sync.')
+        if store is not None:
+            store = Path(os.path.realpath(store))
+            if root.is_relative_to(store):
+                raise ConfigError(f'"{self._root}" lies in the store "{store}"; choose another folder to sync.')
+            if store.is_relative_to(root):
+                raise ConfigError(f'The store "{store}" lies in "{self._root}"; choose another folder to sync.')
+
+    def _remember_what_was_seen(self, state: State, known: Base, local: Local, remote: Remote, base: Base) -> None:
+        """Note which files are only touched, and which this sync does not look at."""
+        for path, was in known.items():
+            found = local.get(path) if path in base else None
+            if path not in base:
+                if was.observed:
+                    state.remember(path, replace(was, observed=False))
+            elif found is not None and found.sha256 == was.sha256:
+                observed = was.observed or path in remote
+                if observed != was.observed or not was.fingerprint.holds(found.fingerprint):
+                    state.remember(path, replace(was, fingerprint=found.fingerprint, observed=observed))
+
+    def _finish(self, state: State, result: SyncResult, identity: str, *, is_older: bool) -> None:
+        """See that all that was done went into this very store, and leave it a marker.
+
+        Raises:
+            StoreUnavailableError: it did not.
+        """
+        if result.done and self._identity() != identity:
+            for action in result.done:
+                state.remember(action.path, None)  # the next run compares it anew
+            raise StoreUnavailableError(
+                f"{self._provider.location} went away during the sync, so it is not known what was stored; connect it "
+                "again and sync once more."
+            )
+        if result.done and (not is_older or (result.ok and not result.skipped)):
+            marker.leave(self._provider, self._prefix, state)
+        self._provider.tidy()
+
+    def _look(self, base: Base, identity: str, tell: OnEvent, readers: Executor) -> tuple[Found, Local, Remote]:
         entries = 0
 
         def seen(count: int) -> None:
@@ -164,30 +232,38 @@ class StorageSynchronizer:
                 objects = listing.enter_context(listing_ahead(self._provider, self._prefix, readers))
             else:
                 objects = list_all(self._provider, self._prefix)
-            found = walk(self._config, seen)
+            found = walk(self._root, seen)
             remote = scan_remote(objects, self._prefix, self._config, seen, base)
-        if self._provider.identity != identity:  # a drive that went away looks like an empty store
+        if self._identity() != identity:  # a drive that went away looks like an empty store
             raise StoreUnavailableError(
                 f"{self._provider.location} went away while it was listed; nothing was done. Connect it again."
             )
-        return scan_local(self._config, found, base, remote), remote
+        return found, scan_local(self._config, found, base, remote), remote
 
     def _refused(
         self, plan: tuple[Action, ...], local: Local, remote: Remote, base: Base, comparer: Comparer
     ) -> tuple[str, ...]:
         """The deletes of the plan if they are too many; renames, which need hashes, are told apart only then."""
-        if not refused_deletes(plan, base, self._config):
+        if not refused_deletes(plan, local, remote, base, self._config):
             return ()
         arriving = {each.path for each in plan if each.kind in (Kind.UPLOAD, Kind.DOWNLOAD)} - base.keys()
         moved = comparer.arriving(arriving, local, remote)
-        return refused_deletes(plan, base, self._config, moved)
+        return refused_deletes(plan, local, remote, base, self._config, moved)
 
 
-def _mass_delete(paths: tuple[str, ...], known: int) -> MassDeleteError:
+def _has_news_there(remote: Remote, base: Base) -> bool:
+    """Whether the store lacks something that it held at the last sync, or holds it changed. An empty one is a question
+    of its own (:func:`~.plan.refused_deletes`)."""
+    return bool(remote) and any(path not in remote or remote[path].etag != was.etag for path, was in base.items())
+
+
+def _mass_delete(paths: tuple[str, ...], local: Local, remote: Remote, base: Base) -> MassDeleteError:
     shown = ", ".join(paths[:SHOWN_DELETES]) + (", ..." if len(paths) > SHOWN_DELETES else "")
+    why = "more than one sync may"
+    if not local or not remote:
+        why = f"as {'the folder' if not local else 'the storage'} is empty now, which it was not at the last sync"
     error = MassDeleteError(
-        f"{len(paths)} of {known} files would be deleted ({shown}), more than one sync may; "
-        f"nothing was done. {ALLOW_DELETES}"
+        f"{len(paths)} of {len(base)} files would be deleted ({shown}), {why}; nothing was done. {ALLOW_DELETES}"
     )
     error.paths = paths
     return error

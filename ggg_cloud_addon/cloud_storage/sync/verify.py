@@ -14,7 +14,9 @@ from ..names import check_component_id, fold, with_folders
 from ..providers.base import CHUNK, Provider, list_all
 from ..transfers import Progress
 from .config import SyncConfig
-from .scan import BaseFile, Local, LocalFile, Remote, RemoteFile, scan_local, scan_remote, walk
+from .listing import scan_remote
+from .scan import scan_local, walk
+from .snapshot import BaseFile, Local, LocalFile, Remote, RemoteFile
 from .state import open_state
 from .synchronizer import Storage
 
@@ -65,18 +67,23 @@ def verify(storage: Storage, config: SyncConfig, progress: Progress | None = Non
     """
     provider, prefix, root = storage.provider, storage.key_prefix, Path(config.local_dir)
     everything = replace(config, file_patterns=("*",), exclude_patterns=())
-    with open_state(root, f"{provider.identity} {prefix}", provider.location, read_only=True) as state:
+    store = f"{provider.identity or provider.location} {prefix}"
+    with open_state(root, store, provider.location, read_only=True) as state:
         base = state.load()
 
     def taken(paths: Iterable[str]) -> set[str]:
         return {path for path in paths if path in base or config.takes(path)}
 
     remote = scan_remote(list_all(provider, prefix), prefix, everything, _unseen, {})
-    local = scan_local(everything, walk(everything, _unseen), {}, remote)
+    found = walk(root, _unseen)
+    local = scan_local(everything, found, {}, remote)
+    for snapshot in (local, remote, base):
+        found.drop_hidden(snapshot)
     paths = taken(local) | taken(remote) | base.keys()
     local = {path: file for path, file in local.items() if path in paths}
     remote = {path: file for path, file in remote.items() if path in paths}
-    findings = [*_names(local, remote)]
+    findings = [Finding("unreadable", path, str(error)) for path, error in found.unreadable.items()]
+    findings += _names(local, remote)
     with _Reader(provider, prefix, root, storage.max_concurrency) as reader:
         contents = reader.read(local, remote, progress)
         for path in paths:

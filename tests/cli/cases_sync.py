@@ -146,9 +146,6 @@ def sync_store_older(studio: Studio) -> Answer:
     return answer
 
 
-NOBODY = 65534
-
-
 @case
 def sync_unreadable(studio: Studio) -> Answer:
     me = studio.me

@@ -17,7 +17,7 @@ COMMAND = (sys.executable, "-m", "ggg_cloud_addon")
 
 RUN_EACH = """
 import json, os, sys, tempfile
-import locale  # argparse loads it late, when nobody may have no rights to the interpreter's folder
+import encodings.ascii, locale  # loaded late, when nobody may have no rights to the interpreter's folder
 from ggg_cloud_addon import cli
 
 if "as nobody" in sys.argv and os.getuid() == 0:

@@ -74,9 +74,8 @@ class _Stopping:
     def _stop(self, number: int, frame: object) -> None:
         if self.exit_code is not None:
             os._exit(self.exit_code)
-        if (
-            not self.is_running
-        ):  # an exception in the middle of an import may get lost, and there is nothing to clean up
+        if not self.is_running:
+            # There is nothing to clean up, and an exception in the middle of an import may get lost.
             os._exit(self.say(STOPPED))
         now = time.monotonic()
         if self._first is None:

@@ -118,6 +118,10 @@ class FaultProxy:
         """Close the connection as if all were well in the middle of the body. Answers without one are let through."""
         self._order("truncate", times, method, path)
 
+    def damage(self, *, times: int = 1, method: str = "", path: str = "") -> None:
+        """Change a bit in the middle of the body. Answers without one, or with one in chunks, are let through."""
+        self._order("damage", times, method, path)
+
     def set_header(self, name: str, value: str, *, times: int | None = None, method: str = "", path: str = "") -> None:
         """Replace this header in every answer, or in so many."""
         self._order("header", times, method, path, (name, value))
@@ -398,9 +402,13 @@ class _Link:
         if self._proxy._deal("lose", request):
             raise _CutError
         has_body = framing.length != 0
+        damage = self._proxy._deal("damage", request) if framing.length else None
         stop = (self._proxy._deal("truncate", request) if has_body else None) or self._proxy._deal("stall", request)
         middle = len(head) + (framing.length or 2) // 2 if has_body else len(head) // 2
         async for piece in _chain(head, self.server.body(framing)):
+            if damage and len(piece) > middle:
+                piece = piece[:middle] + bytes([piece[middle] ^ 1]) + piece[middle + 1 :]
+                damage = None
             if stop and len(piece) > middle:
                 await self._to_client(piece[:middle])
                 if stop.fault == "truncate":

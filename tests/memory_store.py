@@ -85,6 +85,8 @@ class MemoryDownload:
 class MemoryProvider:
     """An object store without a disk or a network."""
 
+    local_folder = None
+
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.capabilities = Capabilities(
@@ -92,7 +94,6 @@ class MemoryProvider:
         )
         self.location = f"memory ({'with' if kind.versions else 'without'} versions)"
         self.identity = f"memory {uuid.uuid4()}"
-        self.local_folder = None
         self._keys: dict[str, History] = {}
         self._writes = 0
         self._lock = threading.Lock()
@@ -128,9 +129,6 @@ class MemoryProvider:
         if if_match is not None and found.info.etag != if_match:
             raise problems.changed(key)
         yield MemoryDownload(found.info, found.content[start:], self.kind.chunk)
-
-    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
-        return self.kind.etag_of_content and hashlib.md5(path.read_bytes()).hexdigest() == info.etag
 
     def put(
         self,
@@ -185,6 +183,10 @@ class MemoryProvider:
 
         return [delete(key) for key in keys]
 
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """By the ETag, if it is of the content; else it cannot tell."""
+        return self.kind.etag_of_content and info.etag == _md5(path.read_bytes())
+
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         if not self.kind.versions:
             raise UnsupportedError(f'The store keeps no versions of "{key}".')
@@ -218,15 +220,36 @@ class MemoryProvider:
         with self._lock:
             self._store(key, content, None, {})
 
+    def rewrite(self, key: str, content: bytes) -> None:
+        """Store it as another tool does that keeps the metadata, and so the SHA-256 of the former content."""
+        with self._lock:
+            former = self._find(key, None).info
+            self._store(key, content, former.sha256, former.metadata)
+
     def contents(self) -> dict[str, bytes]:
         """What is there now."""
         with self._lock:
-            return {key: history.stored[-1].content for key, history in self._keys.items() if history.is_there}
+            return {
+                key: history.stored[-1].content
+                for key, history in self._keys.items()
+                if history.is_there and not is_reserved(key)
+            }
 
     def reachable(self) -> Iterator[bytes]:
         """All that can be had, former versions too."""
         with self._lock:
-            return iter([each.content for history in self._keys.values() for each in history.stored])
+            kept = [history for key, history in self._keys.items() if not is_reserved(key)]
+            return iter([each.content for history in kept for each in history.stored])
+
+    def backup(self) -> dict[str, History]:
+        """All that is there, former versions too."""
+        with self._lock:
+            return {key: History([*history.stored], history.is_there) for key, history in self._keys.items()}
+
+    def restore(self, backup: dict[str, History]) -> None:
+        """Be again what it was."""
+        with self._lock:
+            self._keys = {key: History([*history.stored], history.is_there) for key, history in backup.items()}
 
     # -- under the lock
 
@@ -252,15 +275,13 @@ class MemoryProvider:
         if not self.kind.keys_below_keys:
             self._refuse_folder(key)
         self._writes += 1
-        # usedforsecurity: S3's own ETag, not a signature.
-        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         now = datetime.now(UTC)
         history = self._keys.setdefault(key, History())
         info = ObjectInfo(
             key,
             len(content),
             now,
-            etag=md5 if self.kind.etag_of_content else f"0x{self._writes:X}",
+            etag=_md5(content) if self.kind.etag_of_content else f"0x{self._writes:X}",
             version_id=f"version {self._writes}" if self.kind.versions else None,
             sha256=sha256,
             created=history.stored[0].info.created if history.is_there else now,
@@ -276,6 +297,11 @@ class MemoryProvider:
         for other, history in self._keys.items():
             if history.is_there and (other.startswith(f"{key}/") or key.startswith(f"{other}/")):
                 raise UnsupportedError(f'"{key}" cannot be stored: "{other}" is in its way; choose another ID.')
+
+
+def _md5(content: bytes) -> str:
+    # usedforsecurity: S3's own ETag, not a signature.
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _as_listed(info: ObjectInfo) -> ObjectInfo:

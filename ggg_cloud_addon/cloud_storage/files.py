@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, LockOptions, SoftFileLease, Timeout
 
 from .errors import LocalFileError, SourceChangedError, StorageError, StoreFullError
 
@@ -26,6 +26,10 @@ SWEEP_SECONDS = 10
 """A sweep holds a part's lock for milliseconds."""
 BUSY_SECONDS = (0.02, 0.1, 0.3, 0.6)
 """Waits between the tries to replace a file that another program has open."""
+NO_FLOCK = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.ENOTTY})
+"""What ``flock`` fails with on drives that have no file locks."""
+LEASE = ".lease"
+"""Begins the name of the file that stands for a lock there."""
 PART_SUFFIX = ".ggg_part"
 """Ends the name of a file that is still being written; :func:`sweep_parts` removes what a crash left."""
 
@@ -131,9 +135,35 @@ def part_file(folder: Path, name: str) -> Iterator[Path]:
                 path.unlink(missing_ok=True)
 
 
+def take_lock(path: Path, seconds: float, mode: int | None = None) -> BaseFileLock:
+    """Hold a file's lock against other threads, processes and machines, until its ``release`` is called.
+
+    On a drive without ``flock`` a file beside it is the lock. Its holder touches it all the time, so that others see
+    when the holder has died.
+
+    Args:
+        mode: permissions of the lock's file, if it is made now.
+
+    Raises:
+        Timeout: somebody else has held it for so many seconds.
+    """
+    options: LockOptions = {"poll_interval": 0.005, "thread_local": False}
+    if mode is not None:
+        options["mode"] = mode | 0o600
+    lock: BaseFileLock = FileLock(path, **options | {"fallback_to_soft": False})
+    try:
+        lock.acquire(timeout=seconds)
+    except OSError as error:
+        if error.errno not in NO_FLOCK:
+            raise
+        lock = SoftFileLease(path.with_name(LEASE + path.name), **options)
+        lock.acquire(timeout=seconds)
+    return lock
+
+
 _numbers = itertools.count()
 _holding = threading.Lock()
-_held: dict[Path, tuple[str, FileLock, list[None]]] = {}
+_held: dict[Path, tuple[str, BaseFileLock, list[None]]] = {}
 """By folder: the token of this process's parts there, its lock, and an entry for each part."""
 
 
@@ -146,9 +176,7 @@ def parts_in(folder: Path) -> Iterator[str]:
     with _holding:
         if folder not in _held:
             token = secrets.token_hex(6)  # another one each time: a sweep may still have the last one's lock
-            lock = FileLock(folder / f".{token}{PART_SUFFIX}.lock", thread_local=False)
-            lock.acquire(timeout=SWEEP_SECONDS)
-            _held[folder] = token, lock, []
+            _held[folder] = token, take_lock(folder / f".{token}{PART_SUFFIX}.lock", SWEEP_SECONDS), []
         token, lock, parts = _held[folder]
         parts.append(None)
     try:
@@ -160,7 +188,7 @@ def parts_in(folder: Path) -> Iterator[str]:
                 del _held[folder]
                 lock.release()
                 with contextlib.suppress(OSError):
-                    Path(lock.lock_file).unlink(missing_ok=True)
+                    (folder / f".{token}{PART_SUFFIX}.lock").unlink(missing_ok=True)
 
 
 def is_link(entry: os.DirEntry[str]) -> bool:
@@ -171,13 +199,18 @@ def is_link(entry: os.DirEntry[str]) -> bool:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the names in it survive a power cut."""
-    if os.name == "posix":  # Windows cannot open a folder, and needs no such thing
+    """Make the names in it survive a power cut, where the system knows how to."""
+    if os.name != "posix":  # Windows cannot open a folder, and needs no such thing
+        return
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES):  # some network drives
+            raise
 
 
 class FoldersToFlush:
@@ -208,24 +241,11 @@ class FoldersToFlush:
                     raise
 
 
-def move_into_place(part: Path, target: Path, moved: Callable[[Path], object] = flush_folder) -> None:
-    """Rename ``part`` to ``target`` in one step; the rename survives a power cut, or once ``moved`` has seen to it.
+def replace(part: Path, target: Path) -> None:
+    """Rename ``part`` to ``target`` in one step.
 
-    On Windows a file that somebody reads cannot be replaced: this waits a little for the reader. A target on another
-    file system (a disk or a share mounted inside the folder) is replaced by a copy made beside it.
+    On Windows a file that somebody reads cannot be replaced: this waits a little for the reader.
     """
-    try:
-        _replace(part, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        sweep_parts(target.parent)
-        with _copied(part, target.parent) as near:
-            _replace(near, target)
-    moved(target.parent)
-
-
-def _replace(part: Path, target: Path) -> None:
     for seconds in BUSY_SECONDS:
         try:
             os.replace(part, target)
@@ -237,6 +257,27 @@ def _replace(part: Path, target: Path) -> None:
     os.replace(part, target)
 
 
+def move_into_place(part: Path, target: Path, moved: Callable[[Path], object] = flush_folder) -> None:
+    """Rename ``part`` to ``target`` in one step; a file that it replaces leaves it its permissions.
+
+    The rename survives a power cut, or once ``moved`` has seen to it. A target on another file system (a disk or a
+    share mounted inside the folder) is replaced by a copy made beside it.
+    """
+    with contextlib.suppress(OSError):  # there is no target, or its system has no such permissions
+        before = target.lstat().st_mode
+        if stat.S_ISREG(before) and (before ^ part.stat().st_mode) & 0o777:
+            part.chmod(before & 0o777)
+    try:
+        replace(part, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        sweep_parts(target.parent)
+        with _copied(part, target.parent) as near:
+            replace(near, target)
+    moved(target.parent)
+
+
 def is_part(name: str) -> bool:
     """Whether a file name is that of a part file or of its lock."""
     return name.startswith(".") and name.removesuffix(".lock").endswith(PART_SUFFIX)
@@ -245,15 +286,17 @@ def is_part(name: str) -> bool:
 def sweep_parts(folder: Path) -> None:
     """Remove the part files in ``folder`` whose process is gone."""
     for path in folder.glob(f".*{PART_SUFFIX}*"):
+        if path.name.startswith(LEASE):  # goes with the lock that it stands for
+            continue
         is_lock = path.suffix == ".lock"
-        lock = FileLock(path if is_lock else folder / f".{path.stem.rpartition('.')[2]}{PART_SUFFIX}.lock")
+        lock_file = path if is_lock else folder / f".{path.stem.rpartition('.')[2]}{PART_SUFFIX}.lock"
         # Another process may sweep the same folder, or the folder may not be writable: then it stays.
         with contextlib.suppress(Timeout, OSError):
-            lock.acquire(timeout=0)
+            lock = take_lock(lock_file, 0)
             if not is_lock:
                 path.unlink(missing_ok=True)
             lock.release()
-            Path(lock.lock_file).unlink(missing_ok=True)
+            lock_file.unlink(missing_ok=True)
 
 
 def hash_file(path: Path) -> str:

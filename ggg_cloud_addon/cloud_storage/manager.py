@@ -12,7 +12,7 @@ from typing import TypeVar
 from .components import BatchResult, ComponentInfo, ComponentVersion
 from .config import CloudStorageConfig
 from .errors import AccessDeniedError, InvalidIdError, ObjectNotFoundError, StorageError
-from .files import BytesSource, FileSource, FoldersToFlush, flush_folder, parts_in
+from .files import BytesSource, FileSource, FoldersToFlush, flush_folder, hash_file, parts_in, translated
 from .in_flight import InFlight, Steps, all_at_once, most_at_once
 from .metadata import check_metadata
 from .names import check_component_id, check_key, preview_of
@@ -169,6 +169,12 @@ class CloudStorageManager:
     def get_info(self, component_id: str, *, version_id: str | None = None) -> ComponentInfo:
         """Everything that the store knows of one component."""
         return self._component(self.provider.head(self.key_of(component_id), version_id=version_id))
+
+    def holds(self, component_id: str, path: str | Path) -> bool:
+        """Whether the store shows that a component is this very file. ``False`` also where it cannot tell."""
+        info, path = self.provider.head(self.key_of(component_id)), Path(path)
+        with translated(path):
+            return info.size == path.stat().st_size and self.provider.vouches_for(info, path, hash_file(path))
 
     def get_metadata(self, component_id: str) -> Mapping[str, str]:
         """What was stored with the component in ``upload_component(metadata=...)``."""

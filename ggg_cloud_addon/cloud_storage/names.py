@@ -19,7 +19,7 @@ MAX_NAME_BYTES = 255
 """Longest name of one file or folder in UTF-8 on Linux; Windows and macOS allow 255 UTF-16 units, which is no less."""
 
 STATE_FOLDER = ".ggg_cloud"
-"""In a synced folder: the state between runs."""
+"""In a synced folder: the state between runs. In a store, below the prefix: what syncs note there."""
 STORE_FOLDER = ".ggg_store"
 """In a plain-folder store: what is known of its files."""
 PREVIEW_FOLDER = ".ggg_previews"

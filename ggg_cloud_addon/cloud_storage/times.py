@@ -1,16 +1,16 @@
-"""Times as file systems and stores give them, as values that cannot overflow."""
+"""Times as file systems give them, which may be any number."""
 
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-FIRST = datetime(1, 1, 2, tzinfo=UTC)
-LAST = datetime(9999, 12, 31, tzinfo=UTC)
-"""Both a day from what Python can tell, so that any time zone can show them."""
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+"""A day from either end of what ``datetime`` holds, so that ``astimezone`` works for every time zone."""
 
 
 def utc_from_ns(ns: int) -> datetime:
-    """A time given in nanoseconds since 1970, aware, UTC; the nearest that Python knows, as file systems know more."""
+    """Nanoseconds since 1970 as an aware time, or the nearest that ``datetime`` can hold."""
     try:
-        return min(max(EPOCH + timedelta(microseconds=ns // 1000), FIRST), LAST)
+        return min(max(EPOCH + timedelta(microseconds=ns // 1000), EARLIEST), LATEST)
     except OverflowError:
-        return FIRST if ns < 0 else LAST
+        return LATEST if ns > 0 else EARLIEST

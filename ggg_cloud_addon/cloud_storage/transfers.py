@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +13,8 @@ from .errors import IntegrityError, LocalFileError, StoreUnavailableError
 from .files import flush_folder, flush_to_disk, hash_file, move_into_place, part_file, sweep_parts, translated
 from .in_flight import Steps
 from .providers.base import Download, ObjectInfo, OnBytes, Provider, getting
+
+log = logging.getLogger(__name__)
 
 LARGE = 16 << 20
 """Bytes above which content is hashed by a thread of its own."""
@@ -57,7 +60,8 @@ def downloading(
         moved: sees to it that a power cut does not take the file's name out of this folder again.
 
     Raises:
-        IntegrityError: the bytes do not have the SHA-256 that was stored with the object.
+        IntegrityError: the bytes do not have the SHA-256 that was stored with the object, and the store does not vouch
+            for them.
         LocalFileError: the target is a directory or cannot be written.
         StorageError: what the provider raises.
     """
@@ -72,7 +76,7 @@ def downloading(
                 target.parent.mkdir(parents=True, exist_ok=True)
             _sweep_once(folder)
             with part_file(folder, target.name) as part:
-                sha256 = _receive(download, part, progress)
+                sha256 = _receive(provider, download, part, progress)
                 if not overwrite and target.exists() and hash_file(target) != sha256:
                     raise LocalFileError(
                         f'"{target}" is there already with other content, so "{key}" was not pulled over it; move it '
@@ -84,8 +88,8 @@ def downloading(
     return download.info if sha256 == download.info.sha256 else replace(download.info, sha256=sha256)
 
 
-def _receive(download: Download, part: Path, progress: Progress | None) -> str:
-    """Write what arrives into ``part``, and return its SHA-256 if it is the one that was stored."""
+def _receive(provider: Provider, download: Download, part: Path, progress: Progress | None) -> str:
+    """Write what arrives into ``part``, and return its SHA-256 if it is what the store holds."""
     info = download.info
     on_bytes = adding_up(progress, info.size)
     digest = hashlib.sha256()
@@ -109,14 +113,17 @@ def _receive(download: Download, part: Path, progress: Progress | None) -> str:
         if hashed is not None:
             hashed.result()
         flush_to_disk(writer)
-    if info.sha256 not in (None, digest.hexdigest()):
-        raise IntegrityError(
-            f'"{info.key}" was changed or damaged in the store after it was pushed (its SHA-256 differs), so it was '
-            "not pulled; restore an older version of it or push it again."
-        )
+    sha256 = digest.hexdigest()
+    if info.sha256 not in (None, sha256):
+        if not provider.vouches_for(info, part, sha256):
+            raise IntegrityError(
+                f'"{info.key}" was changed or damaged in the store after it was pushed (its SHA-256 differs), so it '
+                "was not pulled; restore an older version of it or push it again."
+            )
+        log.info("Another tool wrote %s and kept the metadata: its SHA-256 is %s now", info.key, sha256)
     if arrived != info.size:
         raise StoreUnavailableError(f'Only {arrived} of the {info.size} bytes of "{info.key}" arrived; try again.')
-    return digest.hexdigest()
+    return sha256
 
 
 @functools.cache

@@ -268,6 +268,18 @@ def test_it_ends_bodies_early(path: str, proxy: FaultProxy, client: Client) -> N
     assert proxy.faults == 1
 
 
+def test_it_damages_bodies(proxy: FaultProxy, client: Client) -> None:
+    proxy.damage(path="/file")
+
+    assert client.ask("HEAD", "/file") == (200, b"")
+    assert client.ask("PUT", "/other", CONTENT)[0] == 201
+    status, content = client.ask("GET", "/file")
+    different = [at for at in range(len(CONTENT)) if content[at] != CONTENT[at]]
+    assert (status, len(content), different) == (200, len(CONTENT), [len(CONTENT) // 2])
+    assert client.ask("GET", "/file") == (200, CONTENT)
+    assert proxy.faults == 1
+
+
 def test_it_changes_headers(proxy: FaultProxy, client: Client) -> None:
     proxy.set_header("Date", "Thu, 01 Jan 1970 00:00:00 GMT")
     proxy.set_header("X-New", "new", times=1)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
@@ -234,6 +235,19 @@ class PlainConformance:
         answer = provider.put("arm.blend", BytesSource(b"arm"), metadata=METADATA)
         assert dict(answer.metadata) == METADATA
         assert dict(provider.head("arm.blend").metadata) == METADATA
+
+    def test_it_vouches_for_no_other_bytes(self, provider: Provider, tmp_path: Path) -> None:
+        put(provider, "arm.blend", b"arm")
+        head = provider.head("arm.blend")
+        for content in (b"leg", b"ar", b"arms", b""):
+            path = tmp_path / sha256(content)
+            path.write_bytes(content)
+            for info in (head, *list_all(provider)):
+                assert not provider.vouches_for(info, path, sha256(content))
+        path = tmp_path / "replaced.blend"
+        path.write_bytes(b"leg")
+        put(provider, "arm.blend", b"leg")
+        assert not provider.vouches_for(head, path, sha256(b"leg"))
 
     def test_new_content_does_not_inherit_metadata(self, provider: Provider) -> None:
         provider.put("arm.blend", BytesSource(b"arm"), metadata=METADATA)
@@ -576,6 +590,17 @@ class PlainConformance:
         assert list(provider.delete_many(names)) == [None, None]
         with pytest.raises(ObjectNotFoundError):
             provider.head(names[0])
+
+    def test_what_syncs_note_in_a_store_is_an_object_but_in_no_listing(self, provider: Provider) -> None:
+        for name in (".ggg_cloud/marker", "models/.ggg_cloud/a marker"):
+            etag = put(provider, name, b"noted", IfAbsent())
+            put(provider, name, b"noted again", IfMatch(etag))
+            assert keys(provider, name[:-6]) == []
+            assert keys(provider) == []
+            assert (read(provider, name), provider.head(name).size) == (b"noted again", 11)
+            provider.erase(name)
+            with pytest.raises(ObjectNotFoundError):
+                provider.head(name)
 
     def test_a_listing_has_every_key_once_whatever_its_letters(self, provider: Provider) -> None:
         names = ["b", "a/b", "a b", "a-b", "a.b", "a0", "aé", "aZ", "z", "Y", "é", "\uffee", "🤖", "a!/x", "a~"]

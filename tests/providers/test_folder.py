@@ -21,9 +21,10 @@ from ggg_cloud_addon.cloud_storage.errors import (
     StorageError,
 )
 from ggg_cloud_addon.cloud_storage.files import FileSource, part_file
-from ggg_cloud_addon.cloud_storage.providers import folder
+from ggg_cloud_addon.cloud_storage.providers import folder, folder_changes
 from ggg_cloud_addon.cloud_storage.providers.base import CHUNK, IfAbsent, IfMatch, Provider, list_all
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
+from ggg_cloud_addon.cloud_storage.providers.folder_files import etag_of
 
 
 class TestConformance(ProviderConformance):
@@ -50,6 +51,13 @@ def edit_unseen(path: Path, content: bytes) -> None:
     before = path.stat()
     path.write_bytes(content)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def damage(store: FolderProvider, key: str, content: bytes) -> None:
+    """Other bytes under the old numbers, as of a broken disk; the stamp is moved on instead of the ctime back."""
+    edit_unseen(store.root / key, content)
+    (stamp,) = (store.root / ".ggg_store" / "objects").rglob("stamp")
+    stamp.write_text(f"{etag_of((store.root / key).lstat())}\n")
 
 
 def pull(store: FolderProvider, key: str, target: Path) -> bytes:
@@ -141,26 +149,45 @@ def test_any_time_of_a_file_will_do(store: FolderProvider, when: int) -> None:
 # -- damage
 
 
-@pytest.mark.parametrize(
-    ("damaged", "same_time"),
-    [(b"BLENDER-x", True), (b"BLENDER-v and more", False), (b"CLENDER-v", False), (b"", False), (b"BLEND", False)],
-    ids=["same size and time", "appended", "flipped", "emptied", "cut"],
-)
-def test_damage_is_caught_and_not_pulled(
-    store: FolderProvider, tmp_path: Path, damaged: bytes, same_time: bool
-) -> None:
+@pytest.mark.parametrize("damaged", [b"CLENDER-v", bytes(9)], ids=["flipped", "zeros"])
+def test_damage_is_caught_and_not_pulled(store: FolderProvider, tmp_path: Path, damaged: bytes) -> None:
+    """The disk gives other bytes than were written, and nothing in the file's numbers tells."""
     put(store, "arm.blend", b"BLENDER-v")
-    path = store.root / "arm.blend"
-    if same_time:
-        edit_unseen(path, damaged)
-    else:
-        path.write_bytes(damaged)
+    damage(store, "arm.blend", damaged)
     target = tmp_path / "pulled.blend"
     target.write_bytes(b"mine")
     with pytest.raises(IntegrityError, match=r'^"arm\.blend" .*\.$'):
         pull(store, "arm.blend", target)
     assert target.read_bytes() == b"mine"
     assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("edited", "same_time"),
+    [(b"BLENDER-x", True), (b"BLENDER-v and more", False), (b"CLENDER-v", False), (b"", False), (b"BLEND", False)],
+    ids=["same size and time", "appended", "same size", "emptied", "cut"],
+)
+def test_what_was_edited_by_hand_is_the_component(
+    store: FolderProvider, tmp_path: Path, edited: bytes, same_time: bool
+) -> None:
+    pushed = store.put("arm.blend", BytesSource(b"BLENDER-v"), metadata={"author": "ann"})
+    path = store.root / "arm.blend"
+    if same_time:
+        edit_unseen(path, edited)
+    else:
+        path.write_bytes(edited)
+    head = store.head("arm.blend")
+    assert (head.sha256, head.size, head.metadata, head.created) == (
+        None,
+        len(edited),
+        {"author": "ann"},
+        pushed.created,
+    )
+    assert pull(store, "arm.blend", tmp_path / "pulled.blend") == edited
+    (listed,) = store.list().objects
+    assert listed.etag == head.etag != pushed.etag
+    put(store, "arm.blend", b"new", IfMatch(listed.etag))
+    assert contents(store, "arm.blend") == [b"new", edited]
 
 
 def test_a_damaged_version_is_not_restored(store: FolderProvider) -> None:
@@ -254,7 +281,7 @@ def test_a_file_gone_between_list_and_get_is_not_found(store: FolderProvider, tm
         "a ",
         ".ggg_store/tmp/x",
         ".GGG_Store/x",
-        "a/.ggg_cloud/x",
+        "a/.ggg_store/x",
         "\ud800",
         "x" * 256,
     ],
@@ -385,20 +412,22 @@ def test_a_put_whose_part_was_taken_away_fails(store: FolderProvider) -> None:
     assert keys(store) == []
 
 
-def test_a_commit_whose_part_is_taken_away_fails(store: FolderProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    replace = os.replace
-
-    def swept(source: Path, target: Path) -> None:
-        if Path(target) == store.root / "arm.blend":
-            Path(source).unlink(missing_ok=True)
-            calls.append(target)
-            assert len(calls) < 10, "it tries for ever"
-        replace(source, target)
+def test_a_commit_whose_content_is_taken_away_fails(store: FolderProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(source: Path, target: Path) -> None:
+        source.unlink(missing_ok=True)
+        calls.append(target)
+        assert len(calls) < 10, "it tries for ever"
+        renamed(source, target)
 
     calls: list[Path] = []
-    monkeypatch.setattr(os, "replace", swept)
+    renamed = folder_changes.rename_new
+    monkeypatch.setattr(folder_changes, "rename_new", taken)
     with pytest.raises(StorageError):
         put(store, "arm.blend", b"arm")
+    assert calls == [store.root / "arm.blend"]
+    assert keys(store) == []
+    with pytest.raises(ObjectNotFoundError):
+        store.versions("arm.blend")
 
 
 # -- other processes
@@ -452,7 +481,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager, StorageError
-from ggg_cloud_addon.cloud_storage.providers import folder
+from ggg_cloud_addon.cloud_storage.providers import folder, folder_changes
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)

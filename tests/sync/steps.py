@@ -25,7 +25,8 @@ EVENTS = {
     "os.utime": "touch",
     "sqlite3.connect": "state",
 }
-REQUESTS = ("check", "list", "head", "get", "put", "delete")
+O_TMPFILE = getattr(os, "O_TMPFILE", -1)
+REQUESTS = ("check", "list", "head", "get", "put", "delete", "erase")
 KINDS = ("any", *sorted({*EVENTS.values()}), *REQUESTS, "bytes")
 
 
@@ -71,6 +72,8 @@ class Steps:
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
         """An audit event; locks are no step, as nothing hangs on the moment they are taken."""
         paths = [str(each) for each in arguments[:2]]
+        if event == "open" and isinstance(arguments[2], int) and arguments[2] & O_TMPFILE == O_TMPFILE:
+            return  # filelock finds out whether the folder has locks
         if any(path.startswith(self._roots) for path in paths) and (self.dead or not paths[0].endswith("lock")):
             self.take(EVENTS[event], paths[1] if event == "os.rename" else None)
 

@@ -1,7 +1,9 @@
 """Two or three artists, one store, and all that can go wrong: nothing is lost, and in the end all have the same.
 
 A history is a random row of edits, deletes, renames and syncs; requests fail, answers are lost, processes die at any
-step, somebody edits in the middle of a sync, and what a sync remembers is lost or replaced by an old copy. What must
+step, somebody edits in the middle of a sync or is in the middle of a save, other tools write, rename and touch in the
+store without a lock, a backup of it is put back, its drive goes away, settings change between runs, clocks are wrong,
+and what a sync remembers is lost or replaced by an old copy. What must
 hold stands in :mod:`world`. The short run is part of the tests; the long run is::
 
     pytest tests/sync/test_model.py --histories 20000 --hypothesis-seed 1
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from memory_store import KINDS as STORES
 from steps import KINDS
-from world import Client, World
+from world import BESIDE, ODD_TIME_NS, Client, World
 
 from ggg_cloud_addon.cloud_storage.errors import StorageError
 from ggg_cloud_addon.cloud_storage.names import check_component_id
@@ -34,7 +36,7 @@ CLASHING = ("a", "A", "a/x", "c/d", "C/d")
 """The same on some systems, and files that would be folders too."""
 
 numbers = st.integers(0, 11)
-hows = st.sampled_from(["replace", "replace", "in place", "sly"])
+hows = st.sampled_from(["replace", "replace", "in place", "sly", "odd time"])
 clients = st.fixed_dictionaries(
     {
         "direction": st.sampled_from(["both"] * 10 + ["upload", "download"]),
@@ -44,12 +46,28 @@ clients = st.fixed_dictionaries(
     }
 )
 deeds = st.tuples(
-    st.sampled_from(["save"] * 6 + ["longer", "delete", "delete", "rename", "tool puts", "tool deletes"]),
+    st.sampled_from(
+        ["save"] * 6
+        + ["longer", "delete", "delete", "rename", "save begins", "save begins", "save ends", "back up", "restore"]
+        + ["tool puts", "tool deletes", "tool renames", "tool touches"]
+    ),
     numbers,
     numbers,
     hows,
 )
-meddling = st.sampled_from(["save", "save", "delete", "tool puts", "tool deletes", "sync", "other"])
+TOOLS = ("tool puts", "tool deletes", "tool renames", "tool touches")
+meddling = st.sampled_from(["save", "delete", "save begins", "save ends", *TOOLS, "sync", "other"])
+other_settings = st.sampled_from(
+    [
+        {"exclude_patterns": ["a", *BESIDE]},
+        {"exclude_patterns": ["c/*", "b", *BESIDE]},
+        {"file_patterns": ["b"]},
+        {"direction": "upload"},
+        {"direction": "download"},
+        {"delete_files": False},
+        {"overwrite": False},
+    ]
+)
 moments = st.one_of(
     st.tuples(st.just("any"), st.integers(1, 60)),
     st.tuples(st.sampled_from(KINDS), st.integers(1, 5)),
@@ -60,6 +78,9 @@ syncs = st.one_of(
     st.tuples(st.just("meddled"), moments, meddling, numbers, hows),
     st.tuples(st.just("crashes"), moments, st.booleans()),
     st.tuples(st.just("crashes"), moments, st.booleans()),
+    st.tuples(st.just("unmounted"), moments),
+    st.tuples(st.just("other settings"), other_settings),
+    st.tuples(st.just("wrong clock"), st.sampled_from([-400.0, -1.0, 40.0, 4000.0])),
     st.tuples(st.just("bad day"), st.sampled_from([0.1, 0.3, 0.6]), st.integers(0, 10**6)),
     st.tuples(st.just("spoiled"), st.sampled_from(["lost", "torn", "old", "first"])),
     st.tuples(st.just("settle")),
@@ -102,6 +123,12 @@ class Histories(RuleBasedStateMachine):
                 self.sync_while(client, moment, deed, number, how)
             case "crashes", moment, state_is_old:
                 self.world.sync_and_crash(client, *moment, state_is_old=state_is_old)
+            case "unmounted", moment:
+                self.world.sync_while_unmounted(client, *moment)
+            case "other settings", settings_of_run:
+                self.world.sync_with_other_settings(client, settings_of_run, self.names)
+            case "wrong clock", days:
+                self.world.sync_with_a_wrong_clock(client, days)
             case "bad day", rate, chance:
                 self.world.sync_on_a_bad_day(client, rate, chance)
             case "spoiled", how:
@@ -127,10 +154,22 @@ class Histories(RuleBasedStateMachine):
                 world.delete(client, path)
             case "rename":
                 world.rename(client, path, self.name(number // 2 + 1))
+            case "save begins":
+                world.save_begins(client, path)
+            case "save ends":
+                world.save_ends(client, path)
             case "tool puts":
-                world.tool_puts(path)
+                world.tool_puts(path, how)
             case "tool deletes":
                 world.tool_deletes(path)
+            case "tool renames":
+                world.tool_renames(path, self.name(number // 2 + 1))
+            case "tool touches":
+                world.tool_touches(path, ODD_TIME_NS if how == "odd time" else None)
+            case "back up":
+                world.back_up()
+            case "restore":
+                world.restore_backup()
 
     def sync_while(self, client: Client, moment: tuple[str, int], deed: str, number: int, how: str) -> None:
         world, path = self.world, self.name(number)
@@ -146,7 +185,7 @@ class Histories(RuleBasedStateMachine):
                 world.meddled(path)
                 self.do(deed, client, number, how)
 
-        world.sync_while(client, *moment, act)
+        world.sync_while(client, *moment, act, in_store=deed in TOOLS)
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):

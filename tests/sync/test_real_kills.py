@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -39,6 +40,8 @@ from ggg_cloud_addon.cloud_storage import (
 from ggg_cloud_addon.cloud_storage.errors import PreconditionFailedError
 from ggg_cloud_addon.cloud_storage.providers.base import list_all
 from ggg_cloud_addon.cloud_storage.sync import SyncEvent
+from ggg_cloud_addon.cloud_storage.sync.events import Began, Ended, Looked, LooksInto, Moved, Planned
+from ggg_cloud_addon.cloud_storage.sync.plan import Kind
 
 KILLS = {"folder": 50, "aws": 10, "azure": 15}
 if "GGG_CLOUD_KILLS" in os.environ:
@@ -57,6 +60,13 @@ NAMES = ("arm", "leg", "robot/head", "robot/hand", "robot/deep/er/eye", "é", "a
 POLICIES = ("keep_both", "keep_both", "newer", "local", "remote")
 EVENTS = 60
 """More than most runs have."""
+WHOLE_RUN = (Looked, Planned, LooksInto)
+PHASES = (
+    "before the first event",
+    *(f"after {event.__name__}" for event in WHOLE_RUN),
+    *(f"after {event.__name__} of {kind.value!r}" for event in (Began, Moved, Ended) for kind in Kind),
+)
+"""What a killed run had told last."""
 
 Tree = dict[str, str]
 """The SHA-256 of each path's content."""
@@ -80,6 +90,8 @@ class World:
     """The most of a run."""
     seconds: float = 0.0
     """The longest of a run."""
+    killed_in: Counter[str] = field(default_factory=Counter)
+    """How many runs were killed in each of :data:`PHASES`."""
     _seen: dict[tuple[object, ...], str] = field(default_factory=dict)
     """The SHA-256 of what does not change: a key's ETag, a version, an inode with its ctime."""
 
@@ -205,15 +217,19 @@ class World:
         """Kill a run, early or late; whether it had not ended."""
         by_clock, share, more = self.chance.random() < 0.25, self.chance.random(), self.chance.uniform(0, 0.005)
         child, stream = self._begin(policy)
+        told = b""
         if by_clock:
             select.select([], [], [], share * self.seconds)
         else:
-            stream.read(int(self.events**share))
+            told = stream.read(int(self.events**share))
             select.select([], [], [], more)
         os.kill(child, signal.SIGKILL)
+        told += stream.read()
         stream.close()
         how = ended(child)
         assert how in (0, -signal.SIGKILL)
+        if how:
+            self.killed_in[PHASES[told[-1] if told else 0]] += 1
         return how != 0
 
     def command_killed(self, policy: str) -> bool:
@@ -244,11 +260,17 @@ class World:
         return events
 
     def _begin(self, policy: str) -> tuple[int, BinaryIO]:
-        """A sync in a child, and a stream that gets a byte each time that something happens in it."""
+        """A sync in a child, and a stream that gets a byte for each event in it: its number in :data:`PHASES`."""
         reader, writer = os.pipe()
-        child = in_child(lambda: self.sync(policy, lambda event: os.write(writer, b".")))
+        child = in_child(lambda: self.sync(policy, lambda event: os.write(writer, bytes([phase_of(event)]))))
         os.close(writer)
         return child, os.fdopen(reader, "rb")
+
+
+def phase_of(event: SyncEvent) -> int:
+    """The number in :data:`PHASES` of a run whose last event this is."""
+    about = f" of {event.action.kind.value!r}" if isinstance(event, Began | Moved | Ended) else ""
+    return PHASES.index(f"after {type(event).__name__}{about}")
 
 
 MakeWorld = Callable[[int], World]
@@ -296,6 +318,7 @@ Kill = Callable[[World, str], bool]
 def live_through(make_world: MakeWorld, kill: Kill, kills: int) -> None:
     """Edit, kill and repair until so many runs were killed before they ended."""
     killed = runs = seed = again = 0
+    killed_in: Counter[str] = Counter()
     began = time.monotonic()
     while killed < kills:
         seed += 1
@@ -330,9 +353,12 @@ def live_through(make_world: MakeWorld, kill: Kill, kills: int) -> None:
             assert world.left_over() == []
             assert [*(world.here / ".ggg_cloud").glob("*.damaged")] == []
             assert world.run(policy) == 1  # it plans nothing
+        killed_in += world.killed_in
         shutil.rmtree(world.folder)
     seconds = time.monotonic() - began
     print(f"{killed} kills of {runs} runs, {again} repaired by a second run; seeds 1 to {seed}; {seconds:.0f} s")
+    for phase, count in killed_in.most_common():
+        print(f"  {count} {phase}")
 
 
 def test_a_sync_killed_at_a_random_moment_loses_nothing_and_the_next_run_repairs_it(

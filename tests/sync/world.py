@@ -12,17 +12,20 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
+import pytest
 from memory_store import KINDS, MemoryProvider
 from steps import Crash, SteppedProvider, Steps, listening
 
 from ggg_cloud_addon.cloud_storage import StorageSynchronizer, SyncConfig, SyncResult, transfers
-from ggg_cloud_addon.cloud_storage.errors import ObjectNotFoundError, StorageError
+from ggg_cloud_addon.cloud_storage.errors import StorageError
 from ggg_cloud_addon.cloud_storage.names import STATE_FOLDER, STORE_FOLDER, fold
 from ggg_cloud_addon.cloud_storage.providers.faults import FaultyProvider
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
+from ggg_cloud_addon.cloud_storage.sync import trash
 from ggg_cloud_addon.cloud_storage.sync.plan import WAITING, Action, Kind
 from ggg_cloud_addon.cloud_storage.sync.state import DATABASE
 
@@ -31,6 +34,10 @@ MEMORY = Path("/dev/shm")
 ROUNDS = 8
 """After so many syncs of each everybody has to be at rest."""
 TOOL = "another tool"
+ODD_TIME_NS = 9_200_000_000 * 10**9 + 7
+"""In the year 2261; later ones are not to be had from every file system."""
+BESIDE = ["*@", "*1"]
+"""What a program keeps beside a file that it saves takes no part in a sync."""
 PLAIN = {"direction": "both", "delete_files": True, "overwrite": True}
 Tree = dict[str, bytes]
 
@@ -53,6 +60,8 @@ class Client:
     options: dict[str, Any]
     states: list[bytes] = field(default_factory=list)
     """Copies of the sync's memory, the oldest first."""
+    saving: set[str] = field(default_factory=set)
+    """Paths in the middle of a save: the new content lies beside, and the file was renamed to a backup."""
 
     @property
     def state(self) -> Path:
@@ -95,6 +104,9 @@ class World:
         self.is_certain = True
         """Whether no answer and no state was lost since."""
         self._meddled: set[str] = set()
+        self._backup: Any = None
+        self.shown: set[bytes] = set()
+        """What the clients' files held when an older store was put in place of the one that they had seen."""
         self._provider: Any = self.memory
         self.begin_anew()
 
@@ -111,9 +123,13 @@ class World:
         before = target.read_bytes() if target.exists() else None
         content = self._new(longer)
         self._tick()
+        self._write(target, content, how)
+        self._note(client.name, path, before, content)
+
+    def _write(self, target: Path, content: bytes, how: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if how == "replace":
-            beside = target.with_name(f"{target.name}@")
+            beside = target.with_name(f"{target.name}.new@")
             beside.write_bytes(content)
             beside.replace(target)
         else:
@@ -123,6 +139,40 @@ class World:
                 file.truncate()
             if how == "sly" and stat:
                 os.utime(target, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+            elif how == "odd time":
+                os.utime(target, ns=(ODD_TIME_NS, ODD_TIME_NS))
+
+    def save_begins(self, client: Client, path: str) -> None:
+        """As Blender does: write ``a@``, rename ``a`` to ``a1``. For now there is no ``a``."""
+        target = client.folder / path
+        if path in client.saving or target.is_dir() or not _can_be_folders(client.folder, path):
+            return
+        content = self._new(0)
+        self._tick()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.with_name(f"{target.name}@").write_bytes(content)
+        backup = target.with_name(f"{target.name}1")
+        if target.is_file():
+            if backup.is_file():
+                self.given_up.add(backup.read_bytes())
+            target.rename(backup)
+        client.saving.add(path)
+
+    def save_ends(self, client: Client, path: str) -> None:
+        """Rename ``a@`` to ``a``; what came to lie there meanwhile is replaced."""
+        target = client.folder / path
+        if path not in client.saving:
+            return
+        client.saving.remove(path)
+        beside = target.with_name(f"{target.name}@")
+        if target.is_dir() or not _can_be_folders(client.folder, path):
+            self.given_up.add(beside.read_bytes())
+            beside.unlink()
+            return
+        before = target.read_bytes() if target.exists() else None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        content = beside.read_bytes()
+        beside.rename(target)
         self._note(client.name, path, before, content)
 
     def delete(self, client: Client, path: str) -> None:
@@ -142,9 +192,8 @@ class World:
         self._note(client.name, path, content, None)
         self._note(client.name, new, None, content)
 
-    def tool_puts(self, path: str) -> None:
-        """Without any metadata of ours. In a folder, only where nothing was before: what is changed there under a
-        record counts as damaged, until somebody pushes it again."""
+    def tool_puts(self, path: str, how: str = "in place") -> None:
+        """Without any metadata of ours; in a folder as :meth:`save` does, and without any lock."""
         before = self.store().get(path)
         if self.memory is not None:
             if not self.memory.kind.keys_below_keys and _is_in_the_way(path, self.store()):
@@ -152,30 +201,71 @@ class World:
             content = self._new(0)
             self.memory.lay(f"m/{path}", content)
         else:
-            target = self.root / "store" / "m" / path
-            if target.is_dir() or not _can_be_folders(self.root / "store" / "m", path) or self._was_pushed(path):
+            folder = self.root / "store" / "m"
+            target = folder / path
+            if target.is_dir() or not _can_be_folders(folder, path) or not (self.root / "store").is_dir():
                 return
             if any(each != path and fold(each) == fold(path) for each in self.store()):
                 return
             content = self._new(0)
             self._tick()
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("r+b" if target.exists() else "wb") as file:
-                file.write(content)
-                file.truncate()
+            self._write(target, content, how)
         self._note(TOOL, path, before, content)
 
-    def _was_pushed(self, path: str) -> bool:
-        with contextlib.suppress(ObjectNotFoundError):
-            history = self._provider.versions(f"m/{path}")
-            head = self._provider.head(f"m/{path}", version_id=history[0].version_id)
-            return len(history) > 1 or not history[0].is_current or head.sha256 is not None
-        return False
+    def tool_renames(self, path: str, new: str) -> None:
+        """In a folder, as a file manager does."""
+        folder = self.root / "store" / "m"
+        source, target = folder / path, folder / new
+        if self.memory is not None or not source.is_file() or target.exists() or _is_in_the_way(new, self.store()):
+            return
+        content = source.read_bytes()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+        self._note(TOOL, path, content, None)
+        self._note(TOOL, new, None, content)
+
+    def tool_touches(self, path: str, time_ns: int | None) -> None:
+        """Give it another time; ``None`` is now. Or, on an object store, write the same bytes again."""
+        target = self.root / "store" / "m" / path
+        if self.memory is not None:
+            if path in self.store():
+                self.memory.lay(f"m/{path}", self.store()[path])
+        elif target.is_file():
+            self._tick()
+            os.utime(target, ns=None if time_ns is None else (time_ns, time_ns))
+
+    def back_up(self) -> None:
+        """Make a copy of the store, in place of an older one."""
+        if self.memory is not None:
+            self._backup = self.memory.backup()
+        elif (self.root / "store").is_dir():
+            shutil.rmtree(self.root / "backup", ignore_errors=True)
+            shutil.copytree(self.root / "store", self.root / "backup", ignore=shutil.ignore_patterns("*.lock"))
+            self._backup = {}
+
+    def restore_backup(self) -> None:
+        """Put the copy in the store's place; what only the store had is lost by that."""
+        if self._backup is None:
+            return
+        before = self.reachable()
+        for client in self.clients:
+            self.shown.update(content for path, content in client.files().items() if path in self.store())
+        if self.memory is not None:
+            self.memory.restore(self._backup)
+        else:
+            shutil.rmtree(self.root / "store")
+            shutil.copytree(self.root / "backup", self.root / "store")
+        self.given_up |= before - self.reachable()
+        self._meddled.update(self.tree, self.store())
+        self.is_certain = False
 
     def tool_deletes(self, path: str) -> None:
         before = self.store().get(path)
         if before is not None:
-            self._provider.delete(f"m/{path}")
+            if self.memory is not None:
+                self._provider.delete(f"m/{path}")
+            else:
+                (self.root / "store" / "m" / path).unlink()
             self._note(TOOL, path, before, None)
 
     def spoil_state(self, client: Client, how: str) -> None:
@@ -192,8 +282,9 @@ class World:
 
     # -- syncs
 
-    def sync(self, client: Client, *, jobs: int = 1, provider: Any = None) -> SyncResult:
-        config = SyncConfig(local_dir=client.folder, file_patterns=["*"], max_delete=1, **client.options)
+    def sync(self, client: Client, *, jobs: int = 1, provider: Any = None, **options: Any) -> SyncResult:
+        settings = {"file_patterns": ["*"], "exclude_patterns": BESIDE, "max_delete": 1} | client.options | options
+        config = SyncConfig(local_dir=client.folder, **settings)
         try:
             return StorageSynchronizer(Storage(provider or self._provider, jobs), config).synchronize()
         finally:
@@ -203,8 +294,44 @@ class World:
     def sync_quietly(self, client: Client, jobs: int = 1) -> None:
         """Nothing goes wrong, so nothing may fail."""
         with self.nothing_vanishes():
-            result = self.sync(client, jobs=jobs)
-            assert not result.errors, result.errors
+            _check_errors(client, self.sync(client, jobs=jobs))
+
+    def sync_with_other_settings(self, client: Client, settings: dict[str, Any], names: tuple[str, ...]) -> None:
+        """For one run; what vanishes while it is not looked at was not deleted."""
+        self._meddled.update(names)
+        with self.nothing_vanishes():
+            _check_errors(client, self.sync(client, **settings))
+
+    def sync_with_a_wrong_clock(self, client: Client, days: float) -> None:
+        """For one run."""
+        with self.nothing_vanishes(), pytest.MonkeyPatch.context() as patches:
+            patches.setattr(trash, "datetime", _clock(days))
+            _check_errors(client, self.sync(client))
+
+    def sync_while_unmounted(self, client: Client, kind: str, number: int) -> bool:
+        """A drive goes away at the n-th step, and is there again after the sync; the empty folder under its mount gets
+        nothing that anybody would believe stored."""
+        if self.memory is not None:
+            return False
+        store, away = self.root / "store", self.root / "away"
+
+        def unmount(_: str | None) -> None:
+            store.rename(away)
+            store.mkdir()
+
+        steps = Steps(kind, number, unmount, [client.folder, store])
+        with self.nothing_vanishes():
+            try:
+                with listening(steps), contextlib.suppress(StorageError):
+                    self.sync(client, provider=SteppedProvider(FolderProvider(store), steps))
+            finally:
+                if steps.fired:
+                    left = [path for path in store.rglob("*") if path.is_file()]
+                    shutil.rmtree(store)
+                    away.rename(store)
+            assert not steps.fired or not left, left
+        self.is_certain = self.is_certain and not steps.fired
+        return steps.fired
 
     def sync_on_a_bad_day(self, client: Client, rate: float, seed: int) -> None:
         """Requests fail: before anything is done, in the middle, or after it is done with the answer lost."""
@@ -212,15 +339,21 @@ class World:
         with self.nothing_vanishes(), contextlib.suppress(StorageError):
             self.sync(client, provider=FaultyProvider(self._provider, error_rate=rate, seed=seed))
 
-    def sync_while(self, client: Client, kind: str, number: int, act: Callable[[str | None], object]) -> bool:
-        """Something happens at the n-th step of this kind; whether the sync came so far."""
+    def sync_while(
+        self, client: Client, kind: str, number: int, act: Callable[[str | None], object], *, in_store: bool
+    ) -> bool:
+        """Something happens at the n-th step of this kind; whether the sync came so far.
+
+        Args:
+            in_store: whether steps inside a folder store count. There its locks are held, so only what takes none, as
+                another tool, can happen.
+        """
 
         def meddle(replaces: str | None) -> None:
             act(replaces)
             self.check_contents()
 
-        # Not inside a folder store: there its locks are held, and what takes no lock is not kept out.
-        steps = Steps(kind, number, meddle, [client.folder])
+        steps = Steps(kind, number, meddle, [client.folder, *([self.root / "store"] if in_store else [])])
         with self.nothing_vanishes(), contextlib.suppress(StorageError), listening(steps):
             self.sync(client, provider=SteppedProvider(self._provider, steps))
         return steps.fired
@@ -255,6 +388,9 @@ class World:
 
     def settle(self) -> None:
         """Sync in turns until nobody has anything to do; then what must hold at rest has to."""
+        for client in self.clients:
+            for path in sorted(client.saving):
+                self.save_ends(client, path)
         for _ in range(ROUNDS):
             plans = [self._sync_and_count(client) for client in self.clients]
             if not any(action.kind not in WAITING for plan in plans for action in plan):
@@ -268,7 +404,7 @@ class World:
         with self.nothing_vanishes():
             result = self.sync(client, provider=provider)
             assert not result.errors, result.errors
-        assert result.plan or provider.asked <= {"check", "list", "tidy"}, provider.asked
+        assert result.plan or provider.asked <= {"check", "list", "tidy", "head"}, provider.asked
         return result.plan
 
     # -- what must hold
@@ -277,7 +413,7 @@ class World:
         """What the store holds now."""
         if self.memory is not None:
             return {key.removeprefix("m/"): content for key, content in self.memory.contents().items()}
-        return _tree(self.root / "store" / "m")
+        return _tree(self.root / "store" / "m", hidden=STATE_FOLDER)
 
     def reachable(self) -> set[bytes]:
         """Every content that somebody can get at: files, conflict copies, the trash, versions."""
@@ -289,7 +425,7 @@ class World:
         else:
             found.update(self.store().values())
             kept = _tree(self.root / "store" / STORE_FOLDER / "objects")
-            found.update(content for name, content in kept.items() if not name.endswith("record.json"))
+            found.update(content for content in kept.values() if not content.startswith(b"{"))  # no records, no markers
         return found
 
     def check_contents(self) -> set[bytes]:
@@ -315,7 +451,7 @@ class World:
             for action in plan:
                 self._check_waiting(client, action.kind, action.path, action.reason)
             mine = {action.path for action in plan}
-            files = client.files()
+            files = {path: content for path, content in client.files().items() if not _is_beside(path)}
             differing = {path for path in files.keys() | store.keys() if files.get(path) != store.get(path)}
             assert differing <= mine, f"{client.name} differs in {differing - mine}"
             waiting |= mine
@@ -323,6 +459,14 @@ class World:
         assert not left, left
         self._check_history(store, waiting)
         self._check_nothing_is_hidden(store)
+        if all(
+            each.options["conflict"] in ("keep_both", "ask") and each.options["direction"] == "both"
+            for each in self.clients
+        ):
+            lost = self.shown - {*store.values()}.union(*(each.files().values() for each in self.clients))
+            lost -= {event.before for events in self.events.values() for event in events}
+            assert not lost, f"rolled back: {lost}"
+        self.shown.clear()
         self.tree = store
         self.events.clear()
         self._meddled.clear()
@@ -333,6 +477,8 @@ class World:
         options = client.options
         if kind is Kind.SKIP:
             assert options["direction"] != "both" or not options["delete_files"] or not options["overwrite"], reason
+            return
+        if reason == "the storage is older than at the last sync":
             return
         others = client.files().keys() | self.store().keys()
         asks = options["conflict"] == "ask" or options["direction"] != "both" or not options["overwrite"]
@@ -345,7 +491,7 @@ class World:
             events, before, now = self.events.get(path, []), self.tree.get(path), store.get(path)
             if "(conflict" in path or _is_in_the_way(path, names):
                 continue
-            if not events:
+            if not events and path not in self._meddled:
                 assert now == before, f"{path} was {before} and is {now}, untouched"
             if not self.is_certain or not events or path in self._meddled:
                 continue
@@ -385,7 +531,7 @@ class World:
             self.given_up.add(before)
 
     def meddled(self, path: str) -> None:
-        """It was changed in the middle of a sync; in the last moment a delete can still win."""
+        """It was changed in the middle of a sync, where in the last moment a delete can still win."""
         self._meddled.add(path)
 
     def _tick(self) -> None:
@@ -409,6 +555,24 @@ class _Counting:
         if callable(found):
             self.asked.add(name)
         return found
+
+
+def _check_errors(client: Client, result: SyncResult) -> None:
+    """Nothing fails but what is being saved."""
+    assert result.errors.keys() <= client.saving, result.errors
+
+
+def _is_beside(path: str) -> bool:
+    return path.endswith(("@", "1"))
+
+
+def _clock(days: float) -> type[datetime]:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(days)
+
+    return Clock
 
 
 def _let_go(crash: BaseException) -> None:

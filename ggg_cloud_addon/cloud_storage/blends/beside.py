@@ -8,7 +8,6 @@ from typing import Protocol
 
 from ..components import ComponentInfo
 from ..errors import InvalidIdError, ObjectNotFoundError
-from ..files import hash_file
 from ..names import check_component_id
 from .reader import BlendError, is_blend
 from .tracing import Dependency, trace
@@ -17,7 +16,7 @@ from .tracing import Dependency, trace
 class Storage(Protocol):
     """The part of a CloudStorageManager that is needed here."""
 
-    def get_info(self, component_id: str) -> ComponentInfo:
+    def holds(self, component_id: str, path: Path) -> bool:
         """See :class:`..manager.CloudStorageManager`."""
 
     def upload_component(self, path: Path, component_id: str) -> ComponentInfo:
@@ -114,6 +113,6 @@ def _folder(component_id: str) -> str:
 
 def _has(storage: Storage, component_id: str, path: Path) -> bool:
     try:
-        return storage.get_info(component_id).sha256 == hash_file(path)
+        return storage.holds(component_id, path)
     except ObjectNotFoundError:
         return False

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from ..config import CloudStorageConfig
 from ..errors import ConfigError, ObjectNotFoundError, StorageError, UnsupportedError
+from ..files import FileSource
 from ..in_flight import Steps, all_at_once
 from ..names import is_reserved
 from . import problems
@@ -35,6 +36,7 @@ from .aws_objects import (
 )
 from .aws_unfinished import UnfinishedUploads
 from .aws_upload import Uploader
+from .aws_vouched import vouches
 from .base import Capabilities, Condition, IfAbsent, IfMatch, ObjectInfo, ObjectVersion, OnBytes, Page, Source
 from .fast_lane import Asked
 from .limits import Rate
@@ -53,6 +55,8 @@ LONGEST_LINK = 7 * 24 * 3600
 
 class AwsProvider:
     """A bucket."""
+
+    local_folder = None
 
     def __init__(self, config: CloudStorageConfig) -> None:
         """Nothing is asked of the store yet.
@@ -78,15 +82,6 @@ class AwsProvider:
     def location(self) -> str:
         """Bucket and server."""
         return f'bucket "{self._bucket}" on {self._s3.store}'
-
-    @property
-    def local_folder(self) -> None:
-        """The objects lie in the cloud."""
-        return None
-
-    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
-        """See :meth:`~.base.Provider.vouches_for`."""
-        return False
 
     @property
     def identity(self) -> str:
@@ -253,6 +248,10 @@ class AwsProvider:
         for begin in range(0, len(there), DELETE_AT_ONCE):
             errors |= self._delete_at_once(there[begin : begin + DELETE_AT_ONCE])
         return [errors[key] for key in keys]
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """By the ETag, which mostly is an MD5; where it is none, by what the server tells of checksums and parts."""
+        return vouches(self._s3, info, FileSource(path), sha256)
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """All versions but the markers of deletes; also those of a bucket that has stopped to keep them."""

@@ -14,6 +14,11 @@ from .aws_errors import status_of
 from .base import ObjectInfo
 from .fast_lane import time_of
 
+MIB = 1 << 20
+PART_SIZE = 5 * MIB
+"""Bytes of a part, the least that S3 takes: on a bad line a short one gets through. What is shorter is one request."""
+MAX_PARTS = 10_000
+
 
 def head(s3: S3, key: str, version_id: str | None = None) -> ObjectInfo:
     """Ask for the headers of an object."""
@@ -81,6 +86,11 @@ def write_options(config: CloudStorageConfig, metadata: Mapping[str, str], sha25
     if config.storage_tier:
         options["StorageClass"] = tier(config)
     return options
+
+
+def part_size(size: int) -> int:
+    """Bytes in each part, except the last one, of a content of so many bytes."""
+    return max(PART_SIZE, -(-size // MAX_PARTS // MIB) * MIB)
 
 
 def tier(config: CloudStorageConfig) -> str:

@@ -21,24 +21,22 @@ from ..errors import (
     StorageError,
     StoreUnavailableError,
 )
+from ..files import BytesSource
 from ..in_flight import Steps
 from . import problems
 from .aws_changes import Changes, Former, whole_checksum
 from .aws_client import S3
 from .aws_conditions import Conditions
 from .aws_errors import code_of, status_of, was_retried
-from .aws_objects import answered_at, etag_of, look, tier, version, write_options
+from .aws_objects import PART_SIZE, answered_at, etag_of, look, part_size, tier, version, write_options
 from .aws_unfinished import Record, UnfinishedUploads
+from .aws_vouched import vouches
 from .base import Condition, IfAbsent, IfMatch, ObjectInfo, OnBytes, Source
 from .limits import Rate
 from .streams import Body, Interrupted, Parts, Patience, equal_pieces, read_source
 
 log = logging.getLogger(__name__)
 
-MIB = 1 << 20
-PART_SIZE = 5 * MIB
-"""Bytes of a part, the least that S3 takes: on a bad line a short one gets through. What is shorter is one request."""
-MAX_PARTS = 10_000
 COPY_SIZE = 5 << 30
 """The longest object that one request copies (Amazon S3 user guide, "Copying, moving, and renaming objects")."""
 COPY_PART_SIZE = 512 << 20
@@ -152,7 +150,7 @@ class Uploader:
                 options["Body"].seek(0)
             return self._s3.ask("put_object", options, sent=first)
 
-        made = self._make(key, condition, digest.hexdigest(), request)
+        made = self._make(key, condition, digest.hexdigest(), request, BytesSource(content))
         return replace(made, size=len(content), metadata=dict(metadata))
 
     def _put_parts(
@@ -184,9 +182,9 @@ class Uploader:
         self, key: str, source: Source, condition: Condition, metadata: Metadata, on_bytes: OnBytes | None
     ) -> ObjectInfo:
         """Read twice: S3 wants the metadata, and in it the hash, before the first part."""
-        part_size = max(PART_SIZE, -(-source.size // MAX_PARTS // MIB) * MIB)
-        pieces = equal_pieces(source.size, part_size)
-        sha256, checksums = _hash(key, source, part_size, on_bytes)
+        each = part_size(source.size)
+        pieces = equal_pieces(source.size, each)
+        sha256, checksums = _hash(key, source, each, on_bytes)
         if len(checksums) != len(pieces):
             raise problems.source_changed(key)
         cut = self._former.cut_beside(key, source)
@@ -208,7 +206,7 @@ class Uploader:
 
         options = write_options(self._config, metadata, sha256) | {"ChecksumAlgorithm": "CRC32"}
         try:
-            made = self._make_of_parts(key, condition, sha256, sha256, part_size, options, send_all)
+            made = self._make_of_parts(key, condition, sha256, sha256, each, options, send_all, source=source)
             taken = cut.result()
         finally:
             cut.stop()
@@ -250,7 +248,9 @@ class Uploader:
             whole = whole_checksum(changes.crc32)
         # The same parts only if they are made of the same former content.
         content = f"{changes.sha256} of {former.etag}"
-        made = self._make_of_parts(key, condition, changes.sha256, content, VARIED, options, send_all, whole)
+        made = self._make_of_parts(
+            key, condition, changes.sha256, content, VARIED, options, send_all, whole, source=source
+        )
         self._former.remember(made, changes.chunks, changes.sha256)
         return replace(made, size=source.size, metadata=dict(metadata))
 
@@ -292,6 +292,7 @@ class Uploader:
         options: Mapping[str, Any],
         send_all: Callable[[Record, Mapping[int, Any]], list[dict[str, Any]]],
         whole: Mapping[str, str] | None = None,
+        source: Source | None = None,
     ) -> ObjectInfo:
         """Parts that are written down before they are sent, and ended if they do not become an object.
 
@@ -299,6 +300,7 @@ class Uploader:
             content: tells it from any other, see :class:`~.aws_unfinished.Upload`.
             send_all: gets the record and the parts that are there, and answers with what S3 wants to know of each part.
             whole: the checksum of the whole, for the request that puts it together.
+            source: see :meth:`_make`.
         """
         with self._unfinished.hold(key, content, part_size, options) as record:
             try:
@@ -316,6 +318,7 @@ class Uploader:
                         **asked,
                         **(whole or {}),
                     ),
+                    source,
                 )
             except BaseException:
                 self._abort(record)
@@ -325,13 +328,27 @@ class Uploader:
             return made
         return self._look_for(key, sha256) or made  # some give it another ETag than they answered
 
-    def _look_for(self, key: str, sha256: str | None) -> ObjectInfo | None:
-        """The object, if it is the one with this content."""
+    def _look_for(self, key: str, sha256: str | None, source: Source | None = None) -> ObjectInfo | None:
+        """The object, if it is the one with this content; the store has to vouch for the bytes of ``source``."""
         seen = look(self._s3, key)
-        return seen if seen is not None and sha256 is not None and seen.sha256 == sha256 else None
+        if seen is None or sha256 is None or seen.sha256 != sha256:
+            return None
+        return seen if source is None or vouches(self._s3, seen, source, sha256) else None
 
-    def _make(self, key: str, condition: Condition, sha256: str | None, request: Callable[[], Any]) -> ObjectInfo:
-        """The request that makes the object. A refusal of its repetition may mean that the first one made it."""
+    def _make(
+        self,
+        key: str,
+        condition: Condition,
+        sha256: str | None,
+        request: Callable[[], Any],
+        source: Source | None = None,
+    ) -> ObjectInfo:
+        """The request that makes the object. A refusal of its repetition may mean that the first one made it.
+
+        Args:
+            source: has the object's bytes. Of an object that is there after a refusal the metadata alone could be
+                stale, see :mod:`.aws_vouched`. ``None`` for a copy, whose bytes are not at hand.
+        """
         patience = Patience()
         is_repeated = False
         while True:
@@ -344,7 +361,7 @@ class Uploader:
                 )
             except ClientError as error:
                 is_repeated = is_repeated or was_retried(error)
-                if is_repeated and status_of(error) < 500 and (seen := self._look_for(key, sha256)):
+                if is_repeated and status_of(error) < 500 and (seen := self._look_for(key, sha256, source)):
                     return seen
                 if code_of(error) == "ConditionalRequestConflict":  # somebody else's request is not decided yet
                     patience.failed(StoreUnavailableError(f'"{key}" is being written by others; try again.'))

@@ -33,11 +33,14 @@ from ..config import CloudStorageConfig
 from ..errors import (
     ArchivedError,
     ConfigError,
+    LocalFileError,
     ObjectNotFoundError,
     PreconditionFailedError,
     StorageError,
+    StoreUnavailableError,
     UnsupportedError,
 )
+from ..files import FileSource, translated
 from ..in_flight import Steps, all_at_once
 from ..metadata import decode_metadata, encode_metadata
 from . import problems
@@ -47,6 +50,7 @@ from .azure_answers import (
     etag_of,
     is_object,
     listed,
+    md5_of,
     object_info,
     object_version,
     split_version,
@@ -59,6 +63,7 @@ from .azure_errors import refused
 from .azure_known import Part, PatchedDownload, blocks_of, parts_of
 from .azure_lane import METADATA, RANGE, BlobBody, Request, condition_headers, lease_headers, properties_of, written
 from .azure_streams import READ, Sent, Taken
+from .azure_vouched import vouches
 from .base import (
     Capabilities,
     Condition,
@@ -89,6 +94,8 @@ COPY_LINK_SECONDS = 3600
 class AzureProvider:
     """One container of an Azure storage account."""
 
+    local_folder = None
+
     def __init__(self, config: CloudStorageConfig) -> None:
         """Nothing is asked of the store yet.
 
@@ -115,15 +122,6 @@ class AzureProvider:
     def location(self) -> str:
         """The container and its account."""
         return self._account.location
-
-    @property
-    def local_folder(self) -> None:
-        """The objects lie in the cloud."""
-        return None
-
-    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
-        """See :meth:`~.base.Provider.vouches_for`."""
-        return False
 
     @property
     def identity(self) -> str:
@@ -286,6 +284,7 @@ class AzureProvider:
                 **options,
             ),
             (request, sent),
+            is_ours=lambda properties: md5_of(properties) == hashlib.md5(content, usedforsecurity=False).hexdigest(),
         )
         return self._written(key, answer, len(content), sha256, metadata)
 
@@ -334,6 +333,19 @@ class AzureProvider:
         while batch := list(islice(rest, BATCH)):
             errors += self._delete_batch(batch)
         return errors
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """By one request at least, which tells whether the MD5 is the store's own."""
+        if FileSource(path).size != info.size:
+            return False
+        try:
+            with self._account.translated(info.key, info.version_id), translated(path):
+                return vouches(self._blob(info.key, info.version_id), info, path)
+        except (StoreUnavailableError, LocalFileError):
+            raise
+        except StorageError as error:
+            log.info("%s tells no checksum: %s", info.key, error)
+            return False
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """Blob versions and snapshots."""
@@ -514,6 +526,12 @@ class AzureProvider:
         self, key: str, ids: Sequence[str], stored: Mapping[str, str], condition: Condition, **options: Any
     ) -> Mapping[str, Any]:
         """Make blocks the blob's content; ``stored`` is its encoded metadata."""
+
+        def is_ours(properties: BlobProperties) -> bool:
+            with self._account.translated(key):
+                blocks = blocks_of(self._blob(key), object_info(key, properties, None))
+            return [block.id for block in blocks or ()] == [*ids]
+
         return self._write(
             key,
             condition,
@@ -525,6 +543,7 @@ class AzureProvider:
                 **options,
                 **more,
             ),
+            is_ours=is_ours,
         )
 
     def _write(
@@ -534,12 +553,15 @@ class AzureProvider:
         sha256: str | None,
         send: Callable[..., Mapping[str, Any]],
         fast: tuple[Request, Asked | None] | None = None,
+        *,
+        is_ours: Callable[[BlobProperties], bool],
     ) -> Mapping[str, Any]:
         """Send a write; one whose answer was lost, and which a retry then found done, is done.
 
         Args:
             send: by the SDK, with these options.
             fast: the same for the fast lane, and whether it is on its way already.
+            is_ours: whether a blob with this SHA-256 in its metadata, which could be stale, has the content written.
         """
         again = Again()
 
@@ -562,7 +584,7 @@ class AzureProvider:
             if again.happened and condition is not None and sha256 is not None:
                 with contextlib.suppress(StorageError):
                     properties = self._properties(key)
-                    if decode_metadata(properties.metadata or {})[1] == sha256:
+                    if decode_metadata(properties.metadata or {})[1] == sha256 and is_ours(properties):
                         return dict(properties)
             raise
         self._account.wrote(answer.get("version_id"))

@@ -57,7 +57,13 @@ def is_object(blob: BlobProperties) -> bool:
 def listed(blob: BlobProperties) -> ObjectInfo:
     """A blob in a listing."""
     return ObjectInfo(
-        str(blob.name), blob.size, blob.last_modified, etag_of(blob.etag), blob.version_id, tier=_tier(blob)
+        str(blob.name),
+        blob.size,
+        blob.last_modified,
+        etag_of(blob.etag),
+        blob.version_id,
+        tier=_tier(blob),
+        md5=md5_of(blob),
     )
 
 
@@ -81,7 +87,14 @@ def object_info(key: str, properties: BlobProperties, version_id: str | None, si
         properties.creation_time,
         _tier(properties),
         metadata,
+        md5_of(properties),
     )
+
+
+def md5_of(properties: BlobProperties) -> str | None:
+    """The blob's Content-MD5, in hex, if it has one and the answer tells it."""
+    md5 = properties.content_settings.content_md5
+    return bytes(md5).hex() if md5 else None
 
 
 def object_version(key: str, blob: BlobProperties) -> ObjectVersion:

@@ -6,8 +6,10 @@ the store's list of blocks is all that it takes to know what has to be sent.
 
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from itertools import accumulate
+from typing import BinaryIO
 
 from ..changes import Piece
 from ..chunks import Chunks, can_cut, joined, length_of, take
@@ -26,6 +28,8 @@ ID_SIZE = 38
 """Characters of a block's ID, with 128 bits of the hash. A longer one makes every list of blocks longer."""
 SHORTEST_ID = 30
 """Leaves 96 bits for the hash."""
+
+OUR_ID = re.compile(r"\d{5}-[0-9a-f]{24,}-*")
 
 
 class Cut:
@@ -89,6 +93,20 @@ def cut(key: str, source: Source, on_bytes: OnBytes | None) -> tuple[list[Cut], 
 def block_id(number: int, digest: str, size: int) -> str:
     """An ID of ``size`` characters."""
     return f"{number:05}-{digest}"[:size].ljust(size, "-")
+
+
+def is_named_after(block_id: str, size: int, reader: BinaryIO) -> bool:
+    """Whether a block's ID is one of ours, and tells that the block holds the reader's next ``size`` bytes."""
+    if not OUR_ID.fullmatch(block_id):
+        return False
+    digest, content = digest_of(block_id).rstrip("-"), reader.read(size)
+    if hashlib.sha256(content).hexdigest().startswith(digest):
+        return True
+    if not can_cut():
+        return False
+    chunks, _ = take(io.BytesIO(content), len(content))
+    ways = [[*joined(chunks, count)] for count in JOINED if count > 1]
+    return any(len(way) == 1 and way[0][4:].hex().startswith(digest) for way in ways)
 
 
 def digest_of(block_id: str) -> str:

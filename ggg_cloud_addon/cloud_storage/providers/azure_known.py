@@ -35,19 +35,22 @@ class Part:
     """Whether bytes of the file are those of the blob."""
 
 
-def blocks_of(blob: BlobClient, info: ObjectInfo) -> list[BlobBlock]:
-    """The blob's blocks in its order; none if they are those of another content by now, or not all of it."""
+def blocks_of(blob: BlobClient, info: ObjectInfo) -> list[BlobBlock] | None:
+    """The blob's blocks in its order; ``None`` if they are those of another content by now, or not all of it.
+
+    A blob that came in one request has no blocks.
+    """
     etags: list[str | None] = []
 
     def heard(response: Any) -> None:
         etags.append(response.http_response.headers.get("ETag"))
 
     blocks, _ = blob.get_block_list("committed", **on_answer(heard))
-    is_all = etag_of(etags[-1]) == info.etag and sum(block.size for block in blocks) == info.size
-    return blocks if is_all else []
+    is_all = not blocks or sum(block.size for block in blocks) == info.size
+    return blocks if is_all and etag_of(etags[-1]) == info.etag else None
 
 
-def parts_of(blocks: Sequence[BlobBlock], path: Path) -> list[Part] | None:
+def parts_of(blocks: Sequence[BlobBlock] | None, path: Path) -> list[Part] | None:
     """The blob in ranges; ``None`` if the file has nothing of it."""
     if not blocks:
         return None

@@ -60,11 +60,14 @@ class ObjectInfo:
     etag: str
     version_id: str | None = None
     sha256: str | None = None
-    """In hex. ``None`` in listings, and for objects that another tool wrote."""
+    """In hex. ``None`` in listings, and for objects that another tool wrote. It stands in the object's metadata, which
+    another tool may have kept when it wrote other bytes: :meth:`Provider.vouches_for` tells."""
     created: datetime | None = None
     tier: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     """ASCII keys in lower case. Empty in listings."""
+    md5: str | None = field(default=None, compare=False)
+    """In hex, where the store tells one besides the ETag. Not every answer of one store has it."""
 
 
 @dataclass(frozen=True)
@@ -214,8 +217,18 @@ class Provider(Protocol):
         """Delete objects with as few requests as the store allows; for each, in order, why it was not deleted."""
 
     def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
-        """Whether the store's own ETag or checksum shows that the object holds the bytes of this local file, whose
-        SHA-256 is ``sha256``; ``False`` if they differ or the store cannot tell."""
+        """Whether the store's own ETag or checksum shows that the object holds the bytes of a local file.
+
+        ``False``: they differ, or the store cannot tell. The object's metadata plays no part in it.
+
+        Args:
+            info: the object, also as a listing gives it.
+            sha256: of the file.
+
+        Raises:
+            StoreUnavailableError: the store was asked and did not answer.
+            LocalFileError: the file cannot be read.
+        """
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """The history of a key, newest first; of a deleted one too.

@@ -50,6 +50,11 @@ class FaultyProvider:
         return self.inner.identity
 
     @property
+    def local_folder(self) -> Path | None:
+        """That of the store behind it."""
+        return self.inner.local_folder
+
+    @property
     def capabilities(self) -> Capabilities:
         """Those of the store behind it."""
         return self.inner.capabilities
@@ -57,15 +62,6 @@ class FaultyProvider:
     def check(self) -> None:
         """See :meth:`~.base.Provider.check`."""
         self._call(self.inner.check)
-
-    @property
-    def local_folder(self) -> Path | None:
-        """See :attr:`~.base.Provider.local_folder`."""
-        return self.inner.local_folder
-
-    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
-        """See :meth:`~.base.Provider.vouches_for`."""
-        return self._call(lambda: self.inner.vouches_for(info, path, sha256))
 
     def list(self, prefix: str = "", *, token: str | None = None) -> Page:
         """See :meth:`~.base.Provider.list`."""
@@ -122,6 +118,10 @@ class FaultyProvider:
     def delete_many(self, keys: Sequence[str]) -> Sequence[StorageError | None]:
         """See :meth:`~.base.Provider.delete_many`; fails as a whole."""
         return self._call(lambda: self.inner.delete_many(keys))
+
+    def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
+        """See :meth:`~.base.Provider.vouches_for`."""
+        return self._call(lambda: self.inner.vouches_for(info, path, sha256))
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         """See :meth:`~.base.Provider.versions`."""

@@ -1,34 +1,44 @@
 """What the plain-folder store knows of its keys beside the files: see :mod:`.folder` for where it lies."""
 
 import contextlib
+import filecmp
 import hashlib
 import json
+import logging
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ..errors import IntegrityError, StoreUnavailableError
-from ..files import flush_to_disk, move_into_place, part_file, sweep_parts
+from ..files import flush_folder, flush_to_disk, hash_file, is_part, part_file, sweep_parts, take_lock
+from ..files import replace as replace_file
 from ..names import fold
+from ..times import utc_from_ns
+from .folder_files import file_stat, version_of
+from .folder_shared import Shared
 
-EPOCH = datetime.fromtimestamp(0, UTC)
+log = logging.getLogger(__name__)
+
 LOCK_SECONDS = 60
 """How long a writer waits for another that holds the key; each holds it for milliseconds."""
+RECORD, STAMP = "record.json", "stamp"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One version of a key. Its ETag, made of mtime and size, is its version ID."""
+    """One version of a key. Its ID is made of mtime and size."""
 
-    etag: str
+    version_id: str
     sha256: str | None
+    """``None`` for what another program wrote."""
     created: str
     """When the key came to be, in ISO format."""
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -36,46 +46,57 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes."""
-        return int(self.etag.split(".")[1], 16)
+        return int(self.version_id.split(".")[1], 16)
+
+    @property
+    def mtime_ns(self) -> int:
+        """The file's mtime."""
+        return int(self.version_id.split(".")[0], 16)
 
     @property
     def modified(self) -> datetime:
-        """The file's mtime, aware, UTC."""
-        return etag_time(self.etag)
+        """The same, aware, UTC."""
+        return utc_from_ns(self.mtime_ns)
 
 
 @dataclass(frozen=True)
 class Record:
-    """The versions of a key, newest first. The one whose ETag is the file's is the current one."""
+    """The versions of a key, newest first. The one whose ID is the file's is the current one."""
 
     key: str
     entries: tuple[Entry, ...] = ()
+    is_deleted: bool = False
+    """Whether the last thing that we did to the key was a delete: what lies there then is a new object."""
 
-    def find(self, etag: str | None) -> Entry | None:
-        """The version with this ETag."""
-        return next((entry for entry in self.entries if entry.etag == etag), None)
+    def find(self, version_id: str | None) -> Entry | None:
+        """The version with this ID."""
+        return next((entry for entry in self.entries if entry.version_id == version_id), None)
 
+    def entry_of(self, stat: os.stat_result) -> Entry:
+        """The entry of the file that lies there now; if another program wrote it, one that continues the last."""
+        version = version_of(stat)
+        if known := self.find(version):
+            return known
+        if not self.entries or self.is_deleted:
+            return Entry(version, None, utc_from_ns(stat.st_mtime_ns).isoformat())
+        return Entry(version, None, self.entries[0].created, self.entries[0].metadata)
 
-def etag_of(stat: os.stat_result) -> str:
-    """The ETag of a file: any change shows in it, and a listing needs no record to tell it."""
-    return f"{stat.st_mtime_ns:x}.{stat.st_size:x}"
-
-
-def etag_time(etag: str) -> datetime:
-    """The mtime in an ETag, aware, UTC."""
-    return EPOCH + timedelta(microseconds=int(etag.split(".")[0], 16) // 1000)
+    def with_entry(self, entry: Entry) -> "Record":
+        """The record with this version in front; it must have none with this ID."""
+        return replace(self, entries=(entry, *self.entries))
 
 
 class Records:
     """The records, the former versions' files, and the locks."""
 
-    def __init__(self, private: Path) -> None:
-        """``private`` is the store's own folder; it is made when something is written."""
+    def __init__(self, private: Path, shared: Shared) -> None:
+        """``private`` is the store's own folder, which only :meth:`mark_store` makes."""
         self._private = private
+        self._shared = shared
         self._sweep = threading.Lock()
         self._swept = False
 
-    def _home(self, key: str) -> Path:
+    def home(self, key: str) -> Path:
         """The key's own folder; the folders of twins (:func:`~..names.fold`) lie side by side."""
         folded = _hash(fold(key))
         return self._private / "objects" / folded[:2] / folded[2:] / _hash(key)
@@ -84,7 +105,7 @@ class Records:
         """Where content arrives; swept once in a provider's life of what killed processes left there."""
         folder = self._private / "tmp"
         with self._sweep:
-            folder.mkdir(parents=True, exist_ok=True)
+            self._shared.make(folder, self._private)
             if not self._swept:
                 sweep_parts(folder)
                 self._swept = True
@@ -98,23 +119,22 @@ class Records:
             return ""
 
     def mark_store(self) -> None:
-        """Give the store a mark that no other one has, unless it has its own already."""
+        """Give the store a mark that no other one has, unless it has its own already; nothing else makes its folder."""
+        self._private.parent.mkdir(parents=True, exist_ok=True)
+        self._shared.make(self._private, self._private.parent)
         with part_file(self.tmp(), "id") as part:
             part.write_text(uuid.uuid4().hex, encoding="ascii")
+            self._shared.give(part)
             with self.lock(""):
                 if not self.store_id():
-                    os.replace(part, self._private / "id")
+                    replace_file(part, self._private / "id")
 
-    def version_path(self, key: str, version_id: str) -> Path:
-        """Where the content of a version lies once it was replaced or deleted."""
-        return self._home(key) / version_id
-
-    def twins(self, key: str) -> Iterator[str]:
-        """Other keys, stored now or once, that are the same file on Windows or macOS."""
-        for path in self._home(key).parent.glob("*/record.json"):
+    def twins(self, key: str) -> Iterator[Record]:
+        """Records of other keys, stored now or once, that are the same file on Windows or macOS."""
+        for path in self.home(key).parent.glob(f"*/{RECORD}"):
             with contextlib.suppress(FileNotFoundError):
-                other = _load(path).key
-                if other != key:
+                other = self._load(path)
+                if other.key != key:
                     yield other
 
     def read(self, key: str) -> Record:
@@ -124,53 +144,168 @@ class Records:
             IntegrityError: it cannot be read.
         """
         try:
-            return _load(self._home(key) / "record.json")
+            return self._load(self.home(key) / RECORD)
         except FileNotFoundError:
             return Record(key)
 
-    def entry_of(self, record: Record, stat: os.stat_result) -> Entry:
-        """The entry of the file that lies there now.
-
-        A file that no put made is a new one without a SHA-256, or it lies where a put's file lay until it was changed
-        by hand. That one still has to have the SHA-256 that was stored: so a copy of the whole store (other mtimes,
-        same bytes) is good, and what was damaged or edited in place is not passed on as if it were what somebody
-        pushed.
-        """
-        etag = etag_of(stat)
-        known = record.find(etag)
-        if known is not None:
-            return known
-        last = record.entries[0] if record.entries else None
-        if (
-            last is None or self.version_path(record.key, last.etag).exists()
-        ):  # replaced or deleted: nothing to do with it
-            return Entry(etag, None, etag_time(etag).isoformat())
-        return Entry(etag, last.sha256, last.created, last.metadata)
-
-    def with_file(self, record: Record, stat: os.stat_result) -> Record:
-        """The record with an entry for the file that lies there, before that file is replaced or deleted.
-
-        What no put made gets one without a SHA-256, so that it can be had back as the version it becomes.
-        """
-        etag = etag_of(stat)
-        if record.find(etag):
-            return record
-        return Record(record.key, (Entry(etag, None, self.entry_of(record, stat).created), *record.entries))
-
     def write(self, record: Record) -> None:
         """Replace the record, whole."""
-        home = self._home(record.key)
-        home.mkdir(parents=True, exist_ok=True)
-        stored = {"key": record.key, "versions": [asdict(entry) for entry in record.entries]}
+        home = self.home(record.key)
+        self._shared.make(home, self._private)
+        versions = [
+            {"etag": each.version_id, "sha256": each.sha256, "created": each.created, "metadata": dict(each.metadata)}
+            for each in record.entries
+        ]
+        stored = {"key": record.key, "versions": versions, "deleted": record.is_deleted}
         with part_file(self.tmp(), "record") as part:
             with part.open("wb") as writer:
                 writer.write(json.dumps(stored, ensure_ascii=False).encode())
                 flush_to_disk(writer)
-            move_into_place(part, home / "record.json")
+            self._shared.give(part)
+            replace_file(part, home / RECORD)
+            flush_folder(home)
+
+    def stamp(self, key: str) -> str | None:
+        """The ETag of the file as the last put left it. While the file has it, the record vouches for its bytes."""
+        with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
+            stamp = (self.home(key) / STAMP).read_text(encoding="ascii")
+            if stamp.endswith("\n"):  # else it is being written, or a power cut came between
+                return stamp[:-1]
+        return None
+
+    def write_stamp(self, key: str, etag: str) -> None:
+        """Note how a put left the file. Nothing is flushed: without a stamp a reader looks at the bytes themselves."""
+        path = self.home(key) / STAMP
+        with contextlib.suppress(PermissionError):  # the file of a user whose store knew no stamps of others
+            is_new = not path.exists()
+            path.write_text(f"{etag}\n", encoding="ascii")
+            if is_new:
+                self._shared.give(path)
+
+    def version_path(self, key: str, version_id: str) -> Path:
+        """Where the content of a version lies, from before it became the object where there are hard links."""
+        return self.home(key) / version_id
+
+    def find_kept(self, record: Record, version_id: str) -> Path | None:
+        """The file of a version."""
+        path = self.version_path(record.key, version_id)
+        stat = file_stat(path)
+        if stat is not None and version_of(stat) == version_id:
+            return path
+        return self.kept(record).get(version_id)
+
+    def kept(self, record: Record) -> dict[str, Path]:
+        """The files of the versions by ID."""
+        found: dict[str, Path] = {}
+        for path, version, _ in self._files(record):
+            if version not in found or path.name == version:
+                found[version] = path
+        return found
+
+    def tidied(self, record: Record, current: str | None, known: Path | None = None) -> Record:
+        """Give what lies in the key's folder its name and its entry, and drop entries whose content is gone.
+
+        That is what a swap caught or a crash left, and what was written to through a handle or a link after it was
+        kept. The caller holds the lock.
+
+        Args:
+            current: the ID of the current version.
+            known: a file that is known to be what the entry with its ID says.
+        """
+        there = {current}
+        for path, version, stat in self._files(record):
+            if path.name == version and (version == current or record.find(version)):
+                if version_of(stat) != version:
+                    with contextlib.suppress(OSError):
+                        os.utime(path, ns=(time.time_ns(), int(version.split(".")[0], 16)))
+            else:
+                record, version = self._keep(record, path, version, is_known=path == known)
+            there.add(version)
+        return replace(record, entries=tuple(each for each in record.entries if each.version_id in there))
+
+    def _files(self, record: Record) -> list[tuple[Path, str, os.stat_result]]:
+        """The files in the key's folder, each with the ID of the version that it really is."""
+        found = []
+        with contextlib.suppress(FileNotFoundError):
+            for path in self.home(record.key).iterdir():
+                if path.name in (RECORD, STAMP) or is_part(path.name):
+                    continue
+                stat = file_stat(path)
+                if stat is not None:
+                    found.append((path, _identify(record, path, stat), stat))
+        return found
+
+    def _keep(self, record: Record, path: Path, version: str, *, is_known: bool) -> tuple[Record, str]:
+        """Make a file in the key's folder a version by its own ID; the answer has the ID too."""
+        entry = record.find(version)
+        sha256 = None
+        if entry is not None and not is_known:
+            sha256, is_known = self._compare(record.key, entry, path)
+            if not is_known:  # other bytes with the time and size of another version
+                try:
+                    path = self._with_own_time(path, record)
+                except PermissionError:  # another user's private file stays where it is until its owner comes
+                    return record, version
+                version, entry = version_of(path.lstat()), None
+        place = self.version_path(record.key, version)
+        if path != place:
+            kept = file_stat(place)
+            if kept is not None and os.path.samestat(kept, path.lstat()):
+                path.unlink()  # a rename to another link of the same file does nothing (POSIX)
+            else:
+                replace_file(path, place)
+        if entry is None:
+            record = record.with_entry(replace(record.entry_of(place.lstat()), sha256=sha256))
+            log.warning(
+                '"%s" was changed in the store by another program; what it wrote is kept as the version %s.',
+                record.key,
+                version,
+            )
+        return record, version
+
+    def _compare(self, key: str, entry: Entry, path: Path) -> tuple[str | None, bool]:
+        """The SHA-256 of a file, if it was taken, and whether the file is the version of that entry."""
+        try:
+            if entry.sha256 is not None:
+                sha256 = hash_file(path)
+                return sha256, sha256 == entry.sha256
+            place = self.version_path(key, entry.version_id)
+            return None, not place.exists() or place.samefile(path) or filecmp.cmp(place, path, shallow=False)
+        except PermissionError:  # another user's private file
+            return None, False
+
+    def _with_own_time(self, path: Path, record: Record) -> Path:
+        """Move a file's mtime on, so that it is a version of its own; of another user's file a copy is made."""
+        try:
+            self.make_unique(path, record)
+        except PermissionError:
+            copy = path.with_name(f"{path.name}.copy")
+            shutil.copyfile(path, copy)
+            self._shared.give(copy, path.lstat())
+            self.make_unique(copy, record)
+            path.unlink()
+            return copy
+        return path
+
+    def make_unique(self, path: Path, record: Record) -> str:
+        """Move the mtime on until no other version has this ID: the clock of a file system can be coarse."""
+        now = time.time_ns()
+        steps = (1_000_000, 2_000_000_000)  # ns; FAT keeps 2 s
+        tries = len(record.entries) + 2
+        mtime = path.lstat().st_mtime_ns
+        for begin in (mtime, now):  # where the mtime is the last one that can be, only an earlier one helps
+            for step in steps:
+                for number in range(tries):
+                    version = version_of(path.lstat())
+                    if record.find(version) is None:
+                        return version
+                    with contextlib.suppress(OverflowError):
+                        os.utime(path, ns=(now, begin + (number + 1) * step))
+        raise StoreUnavailableError("The store's folder keeps no times, so changes could not be told apart.")
 
     def forget(self, key: str) -> None:
         """Remove all that is known and kept of a key."""
-        home = self._home(key)
+        home = self.home(key)
         with contextlib.suppress(OSError):  # never was there; or what is above is not empty
             shutil.rmtree(home)
             home.parent.rmdir()
@@ -184,11 +319,10 @@ class Records:
             StoreUnavailableError: somebody else has held it for a minute.
         """
         folder = self._private / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
+        self._shared.make(folder, self._private)
         # 256 locks serve all keys: few files, and two writers of different keys hardly ever meet.
-        lock = FileLock(folder / f"{_hash(fold(key))[:2]}.lock", poll_interval=0.005)
         try:
-            lock.acquire(timeout=LOCK_SECONDS)
+            lock = take_lock(folder / f"{_hash(fold(key))[:2]}.lock", LOCK_SECONDS, self._shared.file_mode)
         except Timeout:
             raise StoreUnavailableError(
                 f'"{key}" has been held by another writer for {LOCK_SECONDS} s; try again.'
@@ -198,16 +332,31 @@ class Records:
         finally:
             lock.release()
 
+    def _load(self, path: Path) -> Record:
+        content = path.read_bytes()
+        try:
+            stored = json.loads(content)
+            key = stored["key"]
+            entries = tuple(
+                Entry(each["etag"], each["sha256"], each["created"], each["metadata"]) for each in stored["versions"]
+            )
+            is_deleted = stored.get("deleted")
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(
+                f'A record of the store is damaged; move "{path}" away, and its file counts as a new one.'
+            ) from error
+        if is_deleted is None:  # up to 0.5.1 only what was replaced or deleted was kept
+            is_deleted = bool(entries) and path.with_name(entries[0].version_id).exists()
+        return Record(key, entries, is_deleted)
 
-def _load(path: Path) -> Record:
-    content = path.read_bytes()
-    try:
-        stored = json.loads(content)
-        return Record(stored["key"], tuple(Entry(**entry) for entry in stored["versions"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(
-            f'A record of the store is damaged; move "{path}" away, and its file counts as a new one.'
-        ) from error
+
+def _identify(record: Record, path: Path, stat: os.stat_result) -> str:
+    """The ID by a kept file's own mtime and size, unless only its mtime was lost when the store was copied."""
+    version = version_of(stat)
+    entry = record.find(path.name) if path.name != version else None
+    if entry is not None and entry.size == stat.st_size and entry.sha256 in (None, hash_file(path)):
+        return path.name
+    return version
 
 
 def _hash(text: str) -> str:

@@ -1,0 +1,212 @@
+"""Changing what lies under a key of a plain-folder store, beside other programs that do the same and take no lock."""
+
+import contextlib
+import os
+import stat as kinds
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import StoreUnavailableError, UnsupportedError
+from ..files import flush_folder, hash_file
+from ..times import utc_from_ns
+from . import problems
+from .base import Condition, IfAbsent, IfMatch, ObjectInfo
+from .folder_files import etag_of, file_stat, is_same, version_of
+from .folder_look import TRIES, Look, object_info
+from .folder_records import Entry, Record, Records
+from .folder_shared import Shared
+from .folder_swap import MeanwhileError, exchange, rename_new, swap
+from .folder_twins import Twins
+
+
+class Changes:
+    """Puts and deletes. Whoever calls holds the key's lock."""
+
+    def __init__(self, root: Path, shared: Shared, records: Records, twins: Twins, look: Look) -> None:
+        """Nothing is read or written yet."""
+        self._root = root
+        self._shared = shared
+        self._records = records
+        self._twins = twins
+        self._look = look
+
+    def _compared(self, key: str, path: Path, condition: Condition) -> tuple[os.stat_result | None, Record, bool]:
+        """What :meth:`.Look.at` finds, if it may be replaced."""
+        self._look.expect_store()
+        stat, record, is_ours = self._look.at(key, path)
+        if isinstance(condition, IfAbsent) and stat is not None:
+            raise problems.already_there(key)
+        if isinstance(condition, IfMatch) and not _matches(condition.etag, path, stat, record, is_ours=is_ours):
+            raise problems.changed(key)
+        return stat, record, is_ours
+
+    def commit(
+        self,
+        key: str,
+        path: Path,
+        part: Path,
+        sha256: str,
+        metadata: Mapping[str, str],
+        condition: Condition,
+    ) -> ObjectInfo:
+        """Make ``part`` the object."""
+        stat, former, is_ours = self._compared(key, path, condition)
+        if stat is None or not former.entries:  # else this very name was stored before
+            self._twins.refuse(key, path)
+        self._make_parent(key, path)
+        self._shared.give(part, stat)
+        taken = former if stat is None else former.with_entry(Entry(version_of(stat), None, ""))
+        version = self._records.make_unique(part, taken)
+        created = former.entry_of(stat).created if stat else utc_from_ns(part.lstat().st_mtime_ns).isoformat()
+        entry = Entry(version, sha256, created, metadata)
+        link, new = self._records.version_path(key, version), self._records.version_path(key, f"{version}.new")
+        ours = part.lstat()
+        try:
+            self._records.write(replace(former, entries=(entry, *former.entries), is_deleted=False))
+            with contextlib.suppress(OSError):  # the file system has no hard links
+                os.link(part, link)
+            part.rename(new)  # no sweep may take what the swap leaves under this name
+            caught, is_known = self._swapped(key, path, new, stat, is_ours, condition, ours)
+        except BaseException:
+            for each in (link, new):
+                if is_same(file_stat(each), ours):
+                    each.unlink()
+            self._restore(former, version_of(stat) if stat else None)
+            raise
+        placed = file_stat(link) or file_stat(path)
+        etag = etag_of(placed if placed is not None and is_same(placed, ours) else ours)
+        self._records.write_stamp(key, etag)
+        flush_folder(path.parent)
+        self._look.expect_store()
+        tidied = self._records.tidied(former, version, caught if is_known else None)
+        if tidied.entries != former.entries:
+            self._records.write(replace(tidied, entries=(entry, *tidied.entries), is_deleted=False))
+        return object_info(key, entry, etag)
+
+    def _swapped(
+        self,
+        key: str,
+        path: Path,
+        new: Path,
+        stat: os.stat_result | None,
+        is_ours: bool,
+        condition: Condition,
+        ours: os.stat_result,
+    ) -> tuple[Path | None, bool]:
+        """Swap ``new`` in for what was compared; the answer is where that lies now, and whether the record knows it.
+
+        Without a condition anything else that lies there by then is replaced just so.
+        """
+        for number in range(TRIES):
+            try:
+                self._make_parent(key, path)
+                if stat is None:
+                    self._place(new, path)
+                    return None, False
+                aside = self._records.version_path(key, version_of(stat))
+                if not is_same(file_stat(aside), stat):
+                    aside = aside.with_name(f"{aside.name}.{number}.old")
+                caught = swap(new, path, stat, aside, self._records.tmp())
+                is_it = caught == aside or is_same(file_stat(caught), stat)
+                if is_it or condition is None:
+                    return caught, is_it and is_ours
+                _swap_back(new, path, ours)
+            except MeanwhileError:
+                pass
+            stat, _, is_ours = self._compared(key, path, condition)
+        raise StoreUnavailableError(f'"{key}" is being written to all the time; try again later.')
+
+    def _place(self, new: Path, path: Path) -> None:
+        try:
+            rename_new(new, path)
+        except FileExistsError:
+            mode = path.lstat().st_mode if os.path.lexists(path) else kinds.S_IFREG
+            if kinds.S_ISREG(mode) or kinds.S_ISDIR(mode):
+                raise MeanwhileError from None
+            new.replace(path)  # a link is no object
+        except FileNotFoundError:
+            if file_stat(new) is None:
+                raise
+            raise MeanwhileError from None  # a delete pruned the empty folder in between
+
+    def _make_parent(self, key: str, path: Path) -> None:
+        if path.is_dir():
+            raise UnsupportedError(f'"{key}" cannot be stored: a folder has that name; choose another ID.')
+        try:
+            self._shared.make(path.parent, self._root)
+        except (NotADirectoryError, FileExistsError) as error:
+            raise UnsupportedError(
+                f'"{key}" cannot be stored: a part of it is a file in the store; choose another ID.'
+            ) from error
+
+    def remove(self, key: str, path: Path, condition: Condition) -> None:
+        """Move the file to its versions."""
+        for number in range(TRIES):
+            stat, record, is_ours = self._compared(key, path, condition)
+            if stat is None:
+                raise problems.not_found(key)
+            aside = self._records.version_path(key, f"{version_of(stat)}.{number}.old")
+            if not record.find(version_of(stat)):
+                record = record.with_entry(record.entry_of(stat))
+            self._records.write(replace(record, is_deleted=True))
+            try:
+                path.rename(aside)
+            except FileNotFoundError:
+                self._records.write(record)
+                continue
+            is_it = is_same(file_stat(aside), stat)
+            if condition is None or is_it:
+                self._look.expect_store()
+                tidied = self._records.tidied(record, None, aside if is_it and is_ours else None)
+                if tidied.entries != record.entries:
+                    self._records.write(replace(tidied, is_deleted=True))
+                flush_folder(aside.parent)
+                return
+            with contextlib.suppress(FileExistsError):  # what came meanwhile is newer, and this one a version
+                rename_new(aside, path)
+            self._restore(record, version_of(stat))
+        raise StoreUnavailableError(f'"{key}" is being written to all the time; try again later.')
+
+    def _restore(self, record: Record, current: str | None) -> None:
+        """Put back the record from before a change that did not happen."""
+        record = self._records.tidied(record, current)
+        if record.entries or self._records.kept(record):
+            self._records.write(record)
+        else:
+            self._records.forget(record.key)
+
+    def prune(self, path: Path) -> None:
+        """Remove the folders above that are empty."""
+        for parent in path.relative_to(self._root).parents[:-1]:
+            try:
+                (self._root / parent).rmdir()
+            except OSError:  # not empty: somebody else's files, or a put that came between
+                break
+
+
+def _matches(etag: str, path: Path, stat: os.stat_result | None, record: Record, *, is_ours: bool) -> bool:
+    """Whether the file is what the caller knows by this ETag; one of up to 0.5.1 is a version ID.
+
+    A copy of the store, a backup that makes hard links and a change of permissions alter inode or ctime. Then the bytes
+    decide.
+    """
+    if stat is None:
+        return False
+    if etag == etag_of(stat):
+        return True
+    version = version_of(stat)
+    if etag != version and not etag.startswith(f"{version}."):
+        return False
+    entry = record.find(version)
+    return entry is not None and entry.sha256 is not None and (is_ours or hash_file(path) == entry.sha256)
+
+
+def _swap_back(new: Path, path: Path, ours: os.stat_result) -> None:
+    """Undo an exchange that caught what the caller does not know. Whatever is newest stays at ``path``."""
+    try:
+        exchange(new, path)
+        if not is_same(file_stat(new), ours):
+            exchange(new, path)
+    except FileNotFoundError:  # the other program is in the middle of a save, and brings its own content
+        return

@@ -1,0 +1,58 @@
+"""Permissions of what is made in a plain-folder store, so that a group can work in it whatever each one's umask is."""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+class Shared:
+    """Gives files and folders the permissions of the store's root folder (as git's ``core.sharedRepository`` does)."""
+
+    def __init__(self, root: Path) -> None:
+        """Nothing is read yet: the owner may change the root's permissions at any time."""
+        self._root = root
+
+    @property
+    def file_mode(self) -> int:
+        """The permissions of a new file."""
+        return self._root.stat().st_mode & 0o666
+
+    def make(self, folder: Path, below: Path) -> None:
+        """Make a folder and those above it, but never ``below``: a drive that is not mounted has no such folder.
+
+        Raises:
+            FileNotFoundError: there is no ``below``.
+            FileExistsError, NotADirectoryError: a part of the path is a file.
+        """
+        to_make = [folder]
+        while to_make:
+            try:
+                to_make[-1].mkdir()
+            except FileExistsError:
+                if not to_make[-1].is_dir():
+                    if os.path.lexists(to_make[-1]):
+                        raise
+                    continue  # it was there when it was to be made, and a delete pruned it since
+            except FileNotFoundError:
+                if to_make[-1].parent == below and not below.is_dir():
+                    raise
+                to_make.append(to_make[-1].parent)
+                continue
+            else:
+                self._give(to_make[-1], self._root.stat().st_mode & 0o2777)
+            to_make.pop()
+
+    def give(self, path: Path, like: os.stat_result | None = None) -> None:
+        """Give a file of ours the permissions of the file that it replaces (``like``), or those of a new one.
+
+        What belonged to somebody else becomes ours, so the others need the permissions that the root gives them.
+        """
+        mode = self.file_mode
+        if like is not None and os.name == "posix":
+            mode = like.st_mode & 0o777 | (mode if like.st_uid != os.geteuid() else 0)
+        self._give(path, mode)
+
+    def _give(self, path: Path, mode: int) -> None:
+        with contextlib.suppress(OSError):  # a drive without permissions, or a folder that a delete pruned again
+            if os.name == "posix" and path.stat().st_mode & 0o2777 != mode:
+                path.chmod(mode)

@@ -1,7 +1,6 @@
 """``python -m ggg_cloud_addon``: the same as the command ``ggg-cloud``."""
 
-import sys
+from .cli_entry import main
 
-from .cli import main
-
-sys.exit(main())
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     common = _Parser(add_help=False)
-    common.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+    for each in (parser, common):  # before the verb and after it; without a default, as the one would undo the other's
+        help_text = "print one JSON document, and nothing else"
+        each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=help_text)
     storage = common.add_argument_group("storage (without any: a folder of your own)")
     storage.add_argument("--provider", help="aws, azure or mock, the plain folder")
     storage.add_argument("--root", type=_path, metavar="FOLDER", help="the plain-folder store's folder")
@@ -57,6 +59,9 @@ def make_parser() -> argparse.ArgumentParser:
     content.add_argument("--collection", metavar="NAME", help="push a collection of the scene (needs Blender)")
     content.add_argument("--selection", action="store_true", help="push the selected objects (needs Blender)")
 
+    _guard_options(push, "push over").add_argument(
+        "--if-absent", action="store_true", help="only if it is not stored yet"
+    )
     push.add_argument("--comment", metavar="TEXT", help="kept with the component, see: info")
     needed = push.add_mutually_exclusive_group()
     needed.add_argument("--beside", action="store_true", help="what it needs becomes components beside it")
@@ -80,11 +85,13 @@ def make_parser() -> argparse.ArgumentParser:
     info.add_argument("id", metavar="ID")
     delete = verb("delete", "Delete components; their content stays among the versions where there are any.")
     delete.add_argument("ids", nargs="+", metavar="ID")
+    _guard_options(delete, "delete")
     versions = verb("versions", "List the versions of a component, newest first.")
     versions.add_argument("id", metavar="ID")
     restore = verb("restore", "Make an older version the current one.")
     restore.add_argument("id", metavar="ID")
     restore.add_argument("version_id", metavar="VERSION")
+    _guard_options(restore, "restore over")
     sync = verb("sync", "Make a folder and the storage the same, both ways, and lose nothing.")
     sync.add_argument("folder", type=_path, metavar="FOLDER")
     sync.add_argument("--dry-run", action="store_true", help="only tell what would be done")
@@ -101,10 +108,21 @@ def make_parser() -> argparse.ArgumentParser:
     share.add_argument("id", metavar="ID")
     share.add_argument("--hours", type=_hours, default=24, metavar="N", help="how long it lasts; else 24")
     share.add_argument("--version-id", metavar="VERSION", help="an older version, see: versions")
-    check = verb("check", "Try out what the storage can do, and what these credentials may; nothing is left behind.")
+    check = verb("check", "Try out what the storage can do, or compare a synced folder with it by content.")
+    check.add_argument(
+        "folder", nargs="?", type=_path, metavar="FOLDER", help="read every file and object, and say what differs"
+    )
     check.add_argument("--create", action="store_true", help="make the bucket or container first, private")
     check.add_argument("--keep-versions", action="store_true", help="first switch on that old versions are kept")
     return parser
+
+
+def _guard_options(verb: argparse.ArgumentParser, act: str) -> argparse._MutuallyExclusiveGroup:
+    """The options of a verb that replaces or removes what is stored."""
+    options = verb.add_mutually_exclusive_group()
+    options.add_argument("--force", action="store_true", help=f"{act} what somebody else has stored, too")
+    options.add_argument("--if-match", metavar="ETAG", help=f"only {act} the version with this ETag, see: info")
+    return options
 
 
 def _path(text: str) -> str:

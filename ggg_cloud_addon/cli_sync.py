@@ -1,14 +1,19 @@
 """What the command shows of a sync: a bar for a person who watches, lines for everybody else, a table of a plan."""
 
+import argparse
 import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cloud_storage import StorageSynchronizer, SyncResult
+from .cli_parser import UsageError
+from .cli_shown import Answer, bar, say
+from .cloud_storage import CloudStorageManager, StorageSynchronizer, SyncConfig, SyncResult
 from .cloud_storage.sync.events import Looked, Planned, SyncEvent, Totals
 from .cloud_storage.sync.plan import SILENT, WAITING, Action
+from .cloud_storage.sync.verify import verify
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -107,3 +112,22 @@ def as_document(result: SyncResult) -> dict[str, Any]:
         "missing_promises": list(result.missing_promises),
         "notes": list(result.notes),
     }
+
+
+def check_folder(args: argparse.Namespace, manager: CloudStorageManager) -> Answer:
+    """Say what is not as it should be in a synced folder, the store and the state of the sync."""
+    if args.create or args.keep_versions:
+        raise UsageError("--create and --keep-versions are about the storage; leave out the FOLDER.")
+    if not Path(args.folder).is_dir():
+        raise UsageError(f'The folder "{args.folder}" does not exist; check the path.')
+    with bar(args, "Checking") as progress:
+        verdict = verify(manager, SyncConfig(local_dir=args.folder), progress)
+    for each in verdict.findings:
+        say(args, each.sentence)
+    files = f"{verdict.files:,} {'file' if verdict.files == 1 else 'files'}"
+    if verdict.findings:
+        count = len({each.path for each in verdict.findings})
+        say(args, f"Checked {files} by content: {count:,} not as {'it' if count == 1 else 'they'} should be.")
+    else:
+        say(args, f"Checked {files} by content: all is as it should be.")
+    return {"files": verdict.files, "findings": [asdict(each) for each in verdict.findings]}, bool(verdict.findings)

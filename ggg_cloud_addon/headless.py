@@ -14,6 +14,7 @@ from typing import Any
 from .blender.scene import SceneError
 from .blender.scene.blend_file import has_end
 from .blender.scene.export_options import ExportOptions
+from .cli_entry import SIGNALS
 from .cloud_storage.files import flush_to_disk, link_or_copy, part_file, sweep_parts, translated
 
 
@@ -46,18 +47,26 @@ def blender() -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _interrupted_at_the_end() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block: within, Blender swallows it, or dies of it."""
-    if threading.current_thread() is not threading.main_thread():  # which alone gets it
+    """Let signals that stop the command wait for the end of the block: within, Blender swallows an interrupt, or dies
+    of it. Where Blender itself has taken a signal it stays Blender's, and Python's handler of it is ``None``."""
+    if threading.current_thread() is not threading.main_thread():  # which alone gets them
         yield
         return
-    interrupts: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    came: list[int] = []
+    before = {
+        number: handler
+        for name in SIGNALS
+        if (number := getattr(signal, name, None)) and callable(handler := signal.getsignal(number))
+    }
+    for number in before:
+        signal.signal(number, lambda number, frame: came.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        if interrupts:
-            raise KeyboardInterrupt
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def open_scene(path: Path) -> None:
@@ -77,10 +86,10 @@ def open_scene(path: Path) -> None:
             raise SceneError(f'Blender cannot open "{path}"; it may be damaged or no .blend file.') from error
 
 
-def has_open_scene() -> bool:
-    """Whether a .blend file is open: Blender's own first scene is nobody's work."""
+def open_scene_path() -> Path | None:
+    """The .blend file that is open; ``None`` for a scene without one: Blender's own first is nobody's work."""
     with blender() as bpy:
-        return bool(bpy.data.is_saved)
+        return Path(bpy.data.filepath) if bpy.data.is_saved else None
 
 
 def empty_scene() -> None:

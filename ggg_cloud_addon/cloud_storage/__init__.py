@@ -14,6 +14,7 @@ from .components import BatchResult, ComponentInfo, ComponentVersion
 from .config import CloudStorageConfig
 from .errors import StorageError
 from .manager import CloudStorageManager
+from .providers.base import IfAbsent, IfMatch
 from .sync import StorageSynchronizer, SyncConfig, SyncResult
 
 # A library is silent unless its program starts a log (see log.start_log).
@@ -25,6 +26,8 @@ __all__ = [
     "CloudStorageManager",
     "ComponentInfo",
     "ComponentVersion",
+    "IfAbsent",
+    "IfMatch",
     "StorageError",
     "StorageSynchronizer",
     "SyncConfig",

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,9 @@ class CloudStorageManager:
 
     Every method but :meth:`authenticate` and the batches raises a :class:`~.errors.StorageError` whose text is one
     sentence for a person.
+
+    What is stored, deleted or restored takes the place of whatever is there, unless a condition says what that has to
+    be: :class:`~.providers.base.IfAbsent`, or :class:`~.providers.base.IfMatch` with the ETag that the caller knows.
     """
 
     def __init__(self, config: CloudStorageConfig, provider: Provider | None = None) -> None:
@@ -202,10 +205,17 @@ class CloudStorageManager:
             for each in self.provider.versions(self.key_of(component_id))
         ]
 
-    def restore_version(self, component_id: str, version_id: str) -> ComponentInfo:
-        """Make an older version the current one; what was current stays in the history."""
+    def restore_version(self, component_id: str, version_id: str, *, condition: Condition = None) -> ComponentInfo:
+        """Make an older version the current one; what was current stays in the history.
+
+        Args:
+            condition: only if the component is absent (it was deleted), or still has an ETag.
+
+        Raises:
+            PreconditionFailedError: the condition does not hold.
+        """
         key = self.key_of(component_id)
-        info = self.provider.copy(key, key, version_id=version_id)
+        info = self.provider.copy(key, key, version_id=version_id, condition=condition)
         log.info("Restored %s to its version %s", key, version_id)
         return self._component(info)
 
@@ -213,11 +223,13 @@ class CloudStorageManager:
         self,
         items: Iterable[tuple[str | Path, str]],
         *,
+        conditions: Mapping[str, Condition] | None = None,
         describe: Callable[[Path], tuple[Mapping[str, str], bytes | None]] | None = None,
     ) -> list[BatchResult]:
         """Upload ``(path, component_id)`` pairs side by side; one that fails does not stop the others.
 
         Args:
+            conditions: of each component ID, as in :meth:`upload_component`; one without is replaced unseen.
             describe: gives metadata and preview of each file, as :func:`.blends.describe`.
         """
 
@@ -225,7 +237,9 @@ class CloudStorageManager:
             path, component_id = item
             try:
                 metadata, preview = describe(Path(path)) if describe else ({}, None)
-                info = yield from self._uploading(path, component_id, metadata, preview=preview)
+                info = yield from self._uploading(
+                    path, component_id, metadata, (conditions or {}).get(component_id), preview
+                )
             except StorageError as error:
                 return _failed(component_id, error, Path(path))
             return BatchResult(component_id, Path(path), info)
@@ -252,8 +266,14 @@ class CloudStorageManager:
         folders.flush()
         return results
 
-    def delete_components(self, component_ids: Iterable[str]) -> list[BatchResult]:
-        """Delete components, many with one request; one that fails does not stop the others."""
+    def delete_components(
+        self, component_ids: Iterable[str], *, conditions: Mapping[str, Condition] | None = None
+    ) -> list[BatchResult]:
+        """Delete components, many with one request; one that fails does not stop the others.
+
+        Args:
+            conditions: of each component ID, as in :meth:`delete_component`; such a one takes a request of its own.
+        """
         wanted = list(component_ids)
         results: dict[str, BatchResult] = {}
         keys: dict[str, str] = {}
@@ -262,16 +282,35 @@ class CloudStorageManager:
                 keys[component_id] = self.key_of(component_id)
             except StorageError as error:
                 results[component_id] = _failed(component_id, error)
-            else:
-                results[component_id] = BatchResult(component_id)
-        answers = self.provider.delete_many(list(keys.values()))
-        for component_id, answer in zip(keys, answers, strict=True):
+        guarded = {each: condition for each in keys if (condition := (conditions or {}).get(each)) is not None}
+        answers = dict(zip(guarded, self._delete_guarded(keys, guarded), strict=True))
+        others = [each for each in keys if each not in guarded]
+        answers |= zip(others, self.provider.delete_many([keys[each] for each in others]), strict=True)
+        for component_id, answer in answers.items():
             if answer is None:
                 log.info("Deleted %s", keys[component_id])
+                results[component_id] = BatchResult(component_id)
             else:
                 results[component_id] = _failed(component_id, answer)
         self._delete_previews([component_id for component_id in keys if results[component_id].ok])
         return [results[component_id] for component_id in wanted]
+
+    def _delete_guarded(
+        self, keys: Mapping[str, str], conditions: Mapping[str, Condition]
+    ) -> Iterator[StorageError | None]:
+        """Delete components on a condition each; for each why it was not deleted."""
+
+        def delete(component_id: str) -> StorageError | None:
+            try:
+                self.provider.delete(keys[component_id], condition=conditions[component_id])
+            except StorageError as error:
+                return error
+            return None
+
+        if not conditions:
+            return
+        with ThreadPoolExecutor(min(len(conditions), most_at_once(self.max_concurrency))) as pool:
+            yield from pool.map(delete, conditions)
 
     def share_link(self, component_id: str, seconds: int = DAY, *, version_id: str | None = None) -> str:
         """A link by which anybody may read the component for so long; keep it as secret as the component.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("shell")
+pytest.register_assert_rewrite("shell", "cases_sync")
 
 from shell import Shell  # noqa: E402
 
@@ -13,6 +13,16 @@ from shell import Shell  # noqa: E402
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
+
+
+@pytest.fixture
+def zoe(shell: Shell, tmp_path: Path) -> Shell:
+    """A colleague with a home of her own and the same store."""
+    (tmp_path / "zoe").mkdir()
+    zoe = Shell(tmp_path / "zoe")
+    zoe.store = shell.store
+    zoe.env["LOGNAME"] = "Zoë"
+    return zoe
 
 
 @pytest.fixture

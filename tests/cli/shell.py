@@ -17,7 +17,7 @@ COMMAND = (sys.executable, "-m", "ggg_cloud_addon")
 
 RUN_EACH = """
 import json, os, sys, tempfile
-import locale  # argparse loads it late, when nobody may have no rights to the interpreter's folder
+import encodings.ascii, locale  # loaded late, when nobody may have no rights to the interpreter's folder
 from ggg_cloud_addon import cli
 
 if "as nobody" in sys.argv and os.getuid() == 0:
@@ -90,6 +90,7 @@ class Shell:
         root: bool = True,
         command: Sequence[str] = COMMAND,
         env: dict[str, str] | None = None,
+        timeout: float = 120,
         **options: Any,
     ) -> Answer:
         """Run the command to its end; in the test's own store, unless ``root`` says otherwise."""
@@ -98,8 +99,8 @@ class Shell:
             cwd=self.work,
             env=self.env | (env or {}),
             encoding="utf-8",
-            timeout=120,
-            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+            **{"timeout": 120, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            | options,
         )
         return Answer(done.returncode, done.stdout or "", done.stderr or "")
 
@@ -174,6 +175,10 @@ class Shell:
         version = self._manager.upload_component(path, component_id).version_id
         path.unlink()
         return str(version)
+
+    def history(self, component_id: str) -> list[str]:
+        """Its versions, newest first, by way of the engine."""
+        return [each.version_id for each in self._manager.list_versions(component_id)]
 
     def pull(self, component_id: str) -> bytes:
         """What the engine pulls."""

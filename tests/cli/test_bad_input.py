@@ -72,7 +72,7 @@ def test_what_is_not_there_or_in_the_way_is_named(shell: Shell) -> None:
         (("info", "deep"), 1, "deep"),
         (("delete", "gone.blend"), 1, "gone.blend"),
         (("versions", "gone.blend"), 1, "gone.blend"),
-        (("restore", "kept.blend", "1.1"), 1, '"kept.blend" has no version "1.1"'),
+        (("restore", "kept.blend", "1.1", "--force"), 1, '"kept.blend" has no version "1.1"'),
         (("restore", "gone.blend", "1.1"), 1, "gone.blend"),
         (("restore", "kept.blend", "../../x"), 1, "kept.blend"),
         (("list", "--bucket", "kept.blend"), 1, "kept.blend"),
@@ -108,7 +108,7 @@ def test_a_damaged_version_is_not_restored(shell: Shell) -> None:
     version.write_bytes(OLD[::-1])
     os.utime(version, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     before = shell.state()
-    shell.run("restore", "arm.blend", old).check_refused(1, "arm.blend", "SHA-256")
+    shell.run("restore", "arm.blend", old, "--force").check_refused(1, "arm.blend", "SHA-256")
     assert shell.state() == before
 
 
@@ -147,6 +147,13 @@ WRONG_USE = (
     ("push", ""),
     ("push", "--id", "x.blend"),
     ("push", "a.blend", "b.blend", "--id", "x.blend"),
+    ("push", "a.blend", "b.blend", "--if-match", "1.1"),
+    ("push", "a.blend", "--force", "--if-absent"),
+    ("push", "a.blend", "--if-match", "1.1", "--if-absent"),
+    ("delete", "a.blend", "b.blend", "--if-match", "1.1"),
+    ("delete", "a.blend", "--force", "--if-match", "1.1"),
+    ("delete", "a.blend", "--if-absent"),
+    ("restore", "a.blend", "1.1", "--force", "--if-match", "1.1"),
     ("push", "a.blend", "there/a.blend"),
     ("push", "a.blend", "--scene", "--selection"),
     ("push", "a.blend", "b.blend", "--scene"),
@@ -191,15 +198,15 @@ def test_a_full_disk_leaves_the_old_content(shell: Shell, log_is_full: bool) -> 
         (log,) = shell.home.rglob("cloud_storage.log")
         log.write_bytes(b"x" * (MB * 3 // 2))
     shell.check_each_refused(
-        (("push", "big.blend"), 1, "big.blend"),
-        (("push", "big.blend", "--id", "small.blend"), 1, "small.blend"),
+        (("push", "big.blend", "--force"), 1, "big.blend"),
+        (("push", "big.blend", "--id", "small.blend", "--force"), 1, "small.blend"),
         (("push", "big.blend", "--id", "new/place.blend"), 1, "new/place.blend"),
         (("pull", "other.blend"), 1, "no room"),
         (("pull", "other.blend", "mine.blend", "--overwrite"), 1, "no room"),
-        (("restore", "big.blend", big_version), 1, "big.blend"),
+        (("restore", "big.blend", big_version, "--force"), 1, "big.blend"),
         preexec_fn=lambda: full_at(MB),
     )
-    shell.run("push", "big.blend", preexec_fn=lambda: full_at(MB)).check_refused(1, "big.blend", "no room")
+    shell.run("push", "big.blend", "--force", preexec_fn=lambda: full_at(MB)).check_refused(1, "big.blend", "no room")
 
 
 def test_a_folder_that_refuses_is_told_and_left_alone(open_shell: Shell) -> None:
@@ -216,9 +223,9 @@ def test_a_folder_that_refuses_is_told_and_left_alone(open_shell: Shell) -> None
         path.chmod(0o777)
     shell.check_each_refused(
         (("push", "mine.blend", "--id", "new.blend"), 1, "new.blend"),
-        (("push", "mine.blend", "--id", "arm.blend"), 1, "arm.blend"),
+        (("push", "mine.blend", "--id", "arm.blend", "--force"), 1, "arm.blend"),
         (("push", "secret.blend"), 1, "secret.blend"),
-        (("delete", "arm.blend"), 1, "arm.blend"),
+        (("delete", "arm.blend", "--force"), 1, "arm.blend"),
         (("pull", "arm.blend", "closed/arm.blend"), 1, "closed/arm.blend"),
         (("pull", "arm.blend", "closed/new/arm.blend"), 1, "closed/new"),
         (("pull", "arm.blend", "secret.blend"), 1, "secret.blend"),

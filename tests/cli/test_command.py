@@ -132,6 +132,19 @@ def test_json_is_one_document_also_for_a_failure(shell: Shell, verb: str) -> Non
     assert document["error"] == answer.err.rstrip("\n")
 
 
+@pytest.mark.parametrize("arguments", [("list",), ("pull", "gone.blend"), ("nonsense",), ("info",), ("list", "--x")])
+def test_json_may_stand_before_the_verb(shell: Shell, arguments: tuple[str, ...]) -> None:
+    shell.push("arm.blend", OLD)
+    before = shell.run("--json", *arguments, root=False)
+    after = shell.run(*arguments, "--json", root=False)
+    assert (before.code, before.document, before.err) == (after.code, after.document, after.err)
+
+
+def test_json_as_a_file_name_is_no_option(shell: Shell) -> None:
+    shell.write("--json", OLD)
+    assert shell.run("push", "--id", "x.json", "--", "--json").check_done().out == "Pushed x.json (3,000 bytes).\n"
+
+
 @pytest.mark.parametrize("arguments", [("pull", "../x"), ("push",), ("nonsense",), ("list", "--config", "none")])
 def test_json_is_one_document_also_for_wrong_use(shell: Shell, arguments: tuple[str, ...]) -> None:
     answer = shell.run(*arguments, "--json", root=False)
@@ -174,8 +187,9 @@ def test_a_reader_that_has_seen_enough_is_no_error_to_tell(shell: Shell) -> None
 
 def test_an_answer_that_cannot_be_written_is_a_failure(shell: Shell) -> None:
     shell.push("arm.blend", NEW)
-    with Path("/dev/full").open("wb") as full:
-        shell.run("list", stdout=full).check_refused(1, "No space left")
+    for more in ((), ("--json",)):
+        with Path("/dev/full").open("wb") as full:
+            shell.run("list", *more, stdout=full).check_refused(1, "The answer cannot be written", "No space left")
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_obstacle(shell: Shell) -> None:

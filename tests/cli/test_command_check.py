@@ -49,7 +49,9 @@ def test_wrong_use_is_one_sentence(shell: Shell) -> None:
     shell.check_each_refused(
         (("share",), 2, "ID"),
         (("share", "a", "b"), 2, "b"),
-        (("check", "a"), 2, "a"),
+        (("check", "a"), 2, '"a" does not exist'),
+        (("check", ".", "--create"), 2, "--create"),
+        (("check", "a", "b"), 2, "b"),
         (("check", "--provider", "ftp"), 2, "ftp"),
         (("check", "--provider", "aws"), 2, ""),
         (("check", "--provider", "azure"), 2, ""),

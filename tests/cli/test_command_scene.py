@@ -142,6 +142,18 @@ def test_a_pull_into_a_scene_adds_to_it_or_links(shell: Shell, robot: Path) -> N
     assert not shell.parts()
 
 
+def test_a_scene_is_pushed_over_what_it_was_made_from(shell: Shell, zoe: Shell, robot: Path) -> None:
+    push = ("push", "robot.blend", "--collection=Arm")
+    for answer in shell.run_each(push, push):
+        answer.check_done()
+    zoe.write("Arm.blend", (shell.store / "Arm.blend").read_bytes() + b"another byte")
+    assert zoe.run("push", "Arm.blend", "--force").code == 0
+    refused, pulled, pushed = shell.run_each(push, ("pull", "Arm.blend", "--into", "robot.blend"), push)
+    refused.check_refused(1, '"Arm.blend" was pushed by Zoë on ')
+    pulled.check_done()
+    pushed.check_done()
+
+
 def test_a_scene_that_gives_nothing_is_told_and_nothing_is_stored(shell: Shell, scenes: Path, robot: Path) -> None:
     for name in ("unselected.blend", "empty.blend"):
         shell.write(name, (scenes / name).read_bytes())

@@ -128,7 +128,7 @@ def test_wrong_use_is_one_sentence(shell: Shell) -> None:
         (("sync", "models", "--conflict", "mine"), 2, "keep_both"),
         (("sync", "models", "--direction", "up"), 2, "upload"),
         (("sync", "models/arm.blend"), 1, "models/arm.blend"),
-        (("sync", str(shell.store)), 1, str(shell.store)),
+        (("sync", str(shell.store)), 2, str(shell.store)),
     )
 
 

@@ -59,12 +59,12 @@ def test_killed_pushes_leave_whole_components(big_shell: Shell) -> None:
     shell.run("push", files[0], "--id=arm.blend").check_done()
     killed, current = 0, 0
     for moment in moments(seed=11):
-        killed += kill(shell, moment, "push", files[1 - current], "--id=arm.blend")
+        killed += kill(shell, moment, "push", files[1 - current], "--id=arm.blend", "--force")
         content = stored.read_bytes()
         assert content in (CONTENTS[current], CONTENTS[1 - current])
         current = CONTENTS.index(content)
     assert killed
-    shell.run("push", files[1], "--id=arm.blend").check_done()
+    shell.run("push", files[1], "--id=arm.blend", "--force").check_done()
     assert not shell.parts()
     assert shell.pull("arm.blend") == CONTENTS[1]
     versions = shell.run("versions", "arm.blend", "--json").check_done().document
@@ -107,7 +107,9 @@ def test_ctrl_c_stops_with_a_sentence_and_leaves_nothing(big_shell: Shell, verb:
     shell.push("other.blend", b"old")
     huge = sparse(shell.work / "huge.blend" if verb == "push" else shell.store / "huge.blend")
     target = shell.write("mine.blend", b"old")
-    given = ("push", huge, "--id=other.blend") if verb == "push" else ("pull", huge.name, target, "--overwrite")
+    given = (
+        ("push", huge, "--id=other.blend", "--force") if verb == "push" else ("pull", huge.name, target, "--overwrite")
+    )
     process = shell.start(*given)
     while not any(path.suffix == ".ggg_part" for path in shell.parts()) and process.poll() is None:
         pass

@@ -117,6 +117,19 @@ def test_conditions_reach_the_store(manager: CloudStorageManager, write: WriteFi
     manager.delete_component("arm.blend", condition=IfMatch(info.etag))
 
 
+def test_a_restore_on_a_condition_replaces_nothing_unseen(manager: CloudStorageManager, write: WriteFile) -> None:
+    old = manager.upload_component(write("arm", b"old"), "arm.blend")
+    seen = manager.upload_component(write("arm", b"seen"), "arm.blend")
+    manager.upload_component(write("arm", b"unseen"), "arm.blend")
+    assert old.version_id is not None
+    for condition in (IfMatch(seen.etag), IfAbsent()):
+        with pytest.raises(PreconditionFailedError):
+            manager.restore_version("arm.blend", old.version_id, condition=condition)
+    assert manager.get_info("arm.blend").size == len(b"unseen")
+    manager.delete_component("arm.blend")
+    assert manager.restore_version("arm.blend", old.version_id, condition=IfAbsent()).sha256 == old.sha256
+
+
 def test_a_store_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     manager = CloudStorageManager(CloudStorageConfig(root=tmp_path / "file"))
@@ -138,6 +151,23 @@ def test_no_access_is_a_no_too(manager: CloudStorageManager, monkeypatch: pytest
 
 
 # -- batches
+
+
+def test_a_batch_keeps_to_its_conditions(manager: CloudStorageManager, write: WriteFile) -> None:
+    seen = {each: manager.upload_component(write(each, b"old"), each).etag for each in ("a", "b", "c")}
+    manager.upload_component(write("b", b"unseen"), "b")
+    conditions = {"a": IfMatch(seen["a"]), "b": IfMatch(seen["b"]), "new": IfAbsent()}
+    pushed = manager.upload_components(
+        [(write(each, b"pushed"), each) for each in ("a", "b", "c", "new")], conditions=conditions
+    )
+    assert [type(each.error) for each in pushed] == [type(None), PreconditionFailedError, type(None), type(None)]
+    assert manager.get_info("b").size == len(b"unseen")
+    gone = manager.delete_components(
+        ["a", "b", "c", "new"], conditions={"a": IfMatch(seen["a"]), "b": IfMatch(manager.get_info("b").etag)}
+    )
+    assert [each.component_id for each in gone] == ["a", "b", "c", "new"]
+    assert [type(each.error) for each in gone] == [PreconditionFailedError, *[type(None)] * 3]
+    assert [each.component_id for each in manager.list_components()] == ["a"]
 
 
 def test_a_batch_goes_on_after_a_failure(manager: CloudStorageManager, write: WriteFile, tmp_path: Path) -> None:

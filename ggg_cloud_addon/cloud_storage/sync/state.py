@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,6 +154,18 @@ def last_store(local_dir: Path) -> LastStore | None:
             return LastStore(*database.execute(query, schemas).fetchone())
     except (sqlite3.Error, TypeError):  # none, torn, or of another version of GGG Cloud
         return None
+
+
+def known_etags(local_dir: Path, store: str, paths: Iterable[str]) -> dict[str, str]:
+    """The ETags that paths had when the folder was last synced with this store, of those that were."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(sqlite3.Error), _connected(local_dir / STATE_FOLDER / DATABASE) as database:
+        about = "SELECT 1 FROM about WHERE schema IN (?, ?) AND store = ?"
+        if database.execute(about, (SCHEMA, FORMER_SCHEMA, store)).fetchone():
+            for path in paths:
+                for (etag,) in database.execute("SELECT etag FROM files WHERE path = ?", (path,)):
+                    found[path] = etag
+    return found
 
 
 def _copied(path: Path, store: str, location: str) -> sqlite3.Connection:

@@ -6,108 +6,108 @@ from pathlib import Path
 
 import pytest
 
-from ggg_cloud_addon.cloud_storage.sync import trash as module
+from ggg_cloud_addon.cloud_storage.sync.state import open_state
 from ggg_cloud_addon.cloud_storage.sync.trash import Trash
 
 NOON = datetime(2026, 11, 30, 12)
 MONTH = 30.0
 
 
-class Clock:
-    """The user's clock, which the test sets."""
+class Times:
+    """The user's clock, which the test sets, and a folder's trash and state."""
 
-    time = NOON
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.now = NOON
 
-    @classmethod
-    def now(cls) -> datetime:
-        return cls.time
+    def throw(self, **sizes: int) -> Trash:
+        """A run that takes files of so many bytes out of the folder."""
+        with open_state(self.root, "store", "place") as state:
+            trash = Trash(self.root, state.clock(self.now))
+        for name, size in sizes.items():
+            place = trash.place(f"{name}.blend")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(bytes(size))
+        self.now += timedelta(seconds=1)
+        return trash
 
-    strptime = datetime.strptime
+    def run(self, *, days: float = MONTH, size: int = 100) -> set[str]:
+        """A later run that takes nothing out; the answer is what is in the trash then."""
+        self.throw().empty(days, size)
+        return self.kept()
 
+    def run_daily(self, count: int) -> set[str]:
+        for _ in range(count):
+            self.now += timedelta(days=1)
+            self.run()
+        return self.kept()
 
-@pytest.fixture(autouse=True)
-def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    Clock.time = NOON
-    monkeypatch.setattr(module, "datetime", Clock)
-
-
-def throw(root: Path, **sizes: int) -> Trash:
-    """A run that takes files of so many bytes out of the folder."""
-    trash = Trash(root)
-    for name, size in sizes.items():
-        place = trash.place(f"{name}.blend")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(bytes(size))
-    Clock.time += timedelta(seconds=1)
-    return trash
-
-
-def kept(root: Path) -> set[str]:
-    return {path.stem for path in root.rglob("*.blend")}
-
-
-def run(root: Path, *, days: float = MONTH, size: int = 100) -> None:
-    """A later run that takes nothing out."""
-    Trash(root).empty(days, size)
+    def kept(self) -> set[str]:
+        return {path.stem for path in self.root.rglob("*.blend")}
 
 
-def test_what_is_older_than_its_time_is_removed(tmp_path: Path) -> None:
-    throw(tmp_path, old=10)
-    Clock.time += timedelta(days=20)
-    throw(tmp_path, young=10)
-    for _ in range(15):
-        Clock.time += timedelta(days=1)
-        run(tmp_path)
-    assert kept(tmp_path) == {"young"}
+@pytest.fixture
+def times(tmp_path: Path) -> Times:
+    """A clock that has been steady for some days."""
+    times = Times(tmp_path)
+    times.run_daily(4)
+    return times
 
 
-def test_a_run_larger_than_the_trash_takes_nothing_young_along(tmp_path: Path) -> None:
-    throw(tmp_path, small=10)
-    throw(tmp_path, huge=1000, little=5)
-    run(tmp_path)
-    assert kept(tmp_path) == {"small", "huge", "little"}
-    Clock.time += timedelta(days=2)
-    throw(tmp_path, new=10)
-    run(tmp_path)
-    assert kept(tmp_path) == {"small", "little", "new"}
+def test_what_is_older_than_its_time_is_removed(times: Times) -> None:
+    times.throw(old=10)
+    times.run_daily(20)
+    times.throw(young=10)
+    assert times.run_daily(9) == {"old", "young"}
+    assert times.run_daily(2) == {"young"}
+    assert times.run_daily(20) == set()
 
 
-def test_a_full_trash_loses_the_oldest_first(tmp_path: Path) -> None:
+def test_a_run_larger_than_the_trash_takes_nothing_young_along(times: Times) -> None:
+    times.throw(small=10)
+    times.throw(huge=1000, little=5)
+    assert times.run() == {"small", "huge", "little"}
+    times.now += timedelta(days=2)
+    times.throw(new=10)
+    assert times.run() == {"small", "little", "new"}
+
+
+def test_a_full_trash_loses_the_oldest_first(times: Times) -> None:
     for name in ("first", "second", "third"):
-        throw(tmp_path, **{name: 60})
-        Clock.time += timedelta(days=2)
-    run(tmp_path, size=120)
-    assert kept(tmp_path) == {"second", "third"}
+        times.throw(**{name: 60})
+        times.now += timedelta(days=2)
+    assert times.run(size=120) == {"second", "third"}
 
 
-def test_one_run_with_a_clock_that_is_ahead_removes_nothing(tmp_path: Path) -> None:
-    throw(tmp_path, arm=10)
-    Clock.time += timedelta(days=40)
-    run(tmp_path)
-    Clock.time = NOON + timedelta(hours=1)
-    run(tmp_path)
-    assert kept(tmp_path) == {"arm"}
-    for _ in range(29):
-        Clock.time += timedelta(days=1)
-        run(tmp_path)
-    assert kept(tmp_path) == {"arm"}
+@pytest.mark.parametrize("days", [40, 4000, -40, -4000, 0])
+def test_a_run_with_a_wrong_clock_removes_nothing(times: Times, days: float) -> None:
+    times.throw(before=10)
+    times.now += timedelta(days)
+    times.throw(then=10)
+    assert times.run() == {"before", "then"}
+    times.now -= timedelta(days)
+    times.throw(after=10)
+    assert times.run_daily(29) == {"before", "then", "after"}
+    assert "before" not in times.run_daily(3)
 
 
-def test_a_clock_that_is_behind_removes_nothing(tmp_path: Path) -> None:
-    throw(tmp_path, arm=10)
-    Clock.time -= timedelta(days=4000)
-    run(tmp_path, size=0)
-    assert kept(tmp_path) == {"arm"}
+def test_a_wrong_clock_after_the_state_was_lost_removes_nothing(times: Times) -> None:
+    times.throw(arm=10)
+    (times.root / ".ggg_cloud" / "state.db").unlink()
+    times.now += timedelta(days=40)
+    assert times.run() == {"arm"}
 
 
-def test_what_others_put_there_is_left_alone(tmp_path: Path) -> None:
-    trash = throw(tmp_path, arm=10)
-    other = trash.place("x").parent.with_name("notes")
+def test_after_a_long_time_without_a_sync_the_trash_is_emptied_some_days_later(times: Times) -> None:
+    times.throw(arm=10)
+    times.now += timedelta(days=100)
+    assert times.run() == {"arm"}
+    assert times.run_daily(4) == set()
+
+
+def test_what_others_put_there_is_left_alone(times: Times) -> None:
+    other = times.throw(arm=10).place("x").parent.with_name("notes")
     other.mkdir()
     (other / "mine.blend").touch()
-    Clock.time += timedelta(days=4000)
-    for _ in range(3):
-        run(tmp_path)
-        Clock.time += timedelta(days=2)
-    assert kept(tmp_path) == {"mine"}
+    assert times.run_daily(40) == {"mine"}
     assert os.listdir(other.parent) == ["notes"]

@@ -25,7 +25,7 @@ from ggg_cloud_addon.cloud_storage.errors import StorageError
 from ggg_cloud_addon.cloud_storage.names import STATE_FOLDER, STORE_FOLDER, fold
 from ggg_cloud_addon.cloud_storage.providers.faults import FaultyProvider
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
-from ggg_cloud_addon.cloud_storage.sync import trash
+from ggg_cloud_addon.cloud_storage.sync import synchronizer
 from ggg_cloud_addon.cloud_storage.sync.plan import WAITING, Action, Kind
 from ggg_cloud_addon.cloud_storage.sync.state import DATABASE
 
@@ -305,7 +305,7 @@ class World:
     def sync_with_a_wrong_clock(self, client: Client, days: float) -> None:
         """For one run."""
         with self.nothing_vanishes(), pytest.MonkeyPatch.context() as patches:
-            patches.setattr(trash, "datetime", _clock(days))
+            patches.setattr(synchronizer, "datetime", _clock(days))
             _check_errors(client, self.sync(client))
 
     def sync_while_unmounted(self, client: Client, kind: str, number: int) -> bool:

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,7 +28,20 @@ FORMER_SCHEMA = 2
 """That of 0.5, whose state is taken over."""
 COMMIT_SECONDS = 1
 """At least so often what was done is saved; what a killed run did after that is found out anew."""
+JUMP, DOUBT = timedelta(days=10), timedelta(days=3)
+"""A clock that goes back or on by more than the one from one run to the next is not believed for the other."""
 COLUMNS = ("path", "size", "mtime_ns", "inode", "ctime_ns", "settled", "sha256", "etag", "observed")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The user's clock."""
+
+    now: datetime
+    """Local, and never before what the last run saw, should the clock have been set back."""
+    is_steady: bool
+    """Whether it has gone on for some days as clocks do. If it was just set, or nobody knows how it went, what is young
+    may look old."""
 
 
 class State:
@@ -74,6 +88,18 @@ class State:
         self._news[path] = file
         if time.monotonic() - self._saved > COMMIT_SECONDS:
             self.save()
+
+    def clock(self, now: datetime) -> Clock:
+        """What to think of the user's clock, which says ``now``, by what it said at the last runs."""
+        seen, doubted = (
+            datetime.fromisoformat(each) if each else None
+            for each in self._database.execute("SELECT clock, doubted FROM about").fetchone()
+        )
+        if seen is None or now < seen or now - seen > JUMP:
+            doubted = now
+        self._database.execute("UPDATE about SET clock = ?, doubted = ?", (str(now), str(doubted) if doubted else None))
+        latest = max(now, seen or now)
+        return Clock(latest, is_steady=doubted is None or now - doubted > DOUBT)
 
     def save(self) -> None:
         """Write down what is new, in one transaction, when what it tells is on the disk."""
@@ -233,8 +259,10 @@ def _begin(database: sqlite3.Connection, found: list[tuple[int, str, str]], stor
         log.info("A first sync with the store %s", store)
     database.execute("DROP TABLE IF EXISTS files")
     database.execute("DROP TABLE about")
-    database.execute("CREATE TABLE about (schema INTEGER, store TEXT, location TEXT, marker TEXT)")
-    database.execute("INSERT INTO about VALUES (?, ?, ?, '')", (SCHEMA, store, location))
+    database.execute(
+        "CREATE TABLE about (schema INTEGER, store TEXT, location TEXT, marker TEXT, clock TEXT, doubted TEXT)"
+    )
+    database.execute("INSERT INTO about VALUES (?, ?, ?, '', NULL, NULL)", (SCHEMA, store, location))
     # Times and inodes as text: mergerfs and Gluster have inodes of 64 bits, which SQLite's signed integers cannot hold.
     database.execute(
         "CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns TEXT, inode TEXT, ctime_ns TEXT,"

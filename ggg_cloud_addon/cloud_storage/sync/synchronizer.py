@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -134,7 +135,7 @@ class StorageSynchronizer:
                 raise _mass_delete(refused, local, remote, base)
             if approve is not None and not approve(replace(result, dry_run=True)):
                 return replace(result, dry_run=True)
-            trash = Trash(self._root)
+            trash = Trash(self._root, state.clock(datetime.now()))
             applier = Applier(self._provider, self._prefix, self._root, local, remote, base, trash, folders.add)
             applier.outwait_saves(plan, looked, lambda: tell(Looked(len(local) + len(remote))))
             runner = Runner(applier, pool, self._jobs, state, result, say, tell)

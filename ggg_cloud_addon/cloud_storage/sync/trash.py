@@ -1,36 +1,31 @@
-"""What a sync took out of the folder, or would lose in a store without versions; kept for a while.
-
-Each run has a folder of its own in the trash, named by its local time. A run whose time is over is first renamed, with
-the time of that at the end (``2026-11-30 10-00-00.000000 expired 2026-12-30 10-05-00.000000``), and removed by a run a
-day later at the earliest: by then a clock that was wrong once has been put right, and the run gets its name back.
-"""
+"""What a sync took out of the folder, or would lose in a store without versions; kept for a while."""
 
 import contextlib
 import logging
 import os
 import shutil
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from ..names import STATE_FOLDER
+from .state import Clock
 
 log = logging.getLogger(__name__)
 
 NAME = "%Y-%m-%d %H-%M-%S.%f"
-EXPIRED = " expired "
-GRACE = timedelta(days=1)
-"""So long everything stays, however full the trash is and whatever the clock says."""
+"""Of the folder that each run has in the trash; its local time."""
+YOUNG = timedelta(days=1)
+"""So long everything stays, however full the trash is."""
 
 
 class Trash:
     """One run's place in the trash of a synced folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, clock: Clock) -> None:
         """Nothing is written yet."""
         self._folder = root / STATE_FOLDER / "trash"
-        self._now = datetime.now()
-        self._run = self._folder / self._now.strftime(NAME)
+        self._clock = clock
+        self._run = self._folder / clock.now.strftime(NAME)
 
     def place(self, path: str) -> Path:
         """Where this run keeps what was under this path."""
@@ -38,81 +33,55 @@ class Trash:
 
     def empty(self, days: float, size: int) -> None:
         """Remove what former runs left longer than so many days ago; then, of what is more than so many bytes, the
-        oldest, but no more files than have to go. What is younger than :data:`GRACE` stays."""
-        runs = sorted(filter(None, map(_Run.of, self._folder.glob("*"))), key=lambda each: each.began)
-        for run in runs:
-            if run.path != self._run:
-                self._remove_if_over(run, days)
-        files = [(run, *file) for run in runs if run.path != self._run for file in run.files()]
-        excess = sum(length for _, length, _ in files) - size
+        oldest, but no more files than have to go. Nothing goes for its age while the clock is in doubt."""
+        files: list[tuple[timedelta, int, str]] = []
+        for run in sorted(self._folder.glob("*")):
+            began = _began(run)
+            if began is None or run == self._run:
+                continue
+            age = self._clock.now - began
+            if age > timedelta(days) and self._clock.is_steady:
+                log.info("Emptying the trash of %s", run.name)
+                shutil.rmtree(run, ignore_errors=True)  # what cannot be removed now is for the next run
+            else:
+                files += ((age, length, path) for length, path in _files(run))
+        self._shrink(files, sum(length for _, length, _ in files) - size)
+
+    def _shrink(self, files: list[tuple[timedelta, int, str]], excess: int) -> None:
+        """Remove so many bytes at least, if they are there, of what is not young; the oldest first."""
         chosen: list[tuple[int, str]] = []
         spare = -excess
-        for run, length, path in files:
-            if spare < 0 and run.age(self._now) > GRACE:
+        for age, length, path in files:
+            if spare < 0 and age > YOUNG:
                 chosen.append((length, path))
                 spare += length
         for length, path in sorted(chosen):
-            if length <= spare:  # a large one among the chosen makes room enough
+            if length <= spare:  # the larger ones make room enough
                 spare -= length
                 continue
             log.info("The trash is full: removing %s", path)
             with contextlib.suppress(OSError):
                 os.unlink(path)  # noqa: PTH108 - a Path each takes longer
-        for run in {run.path: run for run, _, _ in files}.values() if chosen else ():
-            _prune(run.path)
-
-    def _remove_if_over(self, run: "_Run", days: float) -> None:
-        """Remove a run whose time is over, or note that it is over for a run of the sync that comes later."""
-        is_over = run.age(self._now) > timedelta(days)
-        name = run.began.strftime(NAME)
-        with contextlib.suppress(OSError):  # what cannot be renamed or removed now is for the next run
-            if is_over and run.expired is None:
-                run.rename(f"{name}{EXPIRED}{self._now.strftime(NAME)}")
-            elif is_over and run.expired is not None and self._now - run.expired > GRACE:
-                log.info("Emptying the trash of %s", name)
-                shutil.rmtree(run.path)
-            elif not is_over and run.expired is not None:
-                run.rename(name)
+        if chosen:
+            for folder, _, _ in os.walk(self._folder, topdown=False):
+                with contextlib.suppress(OSError):  # not empty
+                    Path(folder).rmdir()
 
 
-@dataclass
-class _Run:
-    """What one former run left."""
-
-    path: Path
-    began: datetime
-    expired: datetime | None
-
-    @classmethod
-    def of(cls, path: Path) -> "_Run | None":
-        """``None`` if the folder is not one of ours."""
-        began, _, expired = path.name.partition(EXPIRED)
-        try:
-            return cls(path, datetime.strptime(began, NAME), datetime.strptime(expired, NAME) if expired else None)
-        except ValueError:
-            return None
-
-    def rename(self, name: str) -> None:
-        new = self.path.with_name(name)
-        os.replace(self.path, new)
-        self.path = new
-
-    def age(self, now: datetime) -> timedelta:
-        return now - self.began
-
-    def files(self) -> list[tuple[int, str]]:
-        """Bytes and path of each that can be looked at; somebody may empty the trash by hand meanwhile."""
-        found = []
-        for folder, _, names in os.walk(self.path):
-            for name in names:
-                path = os.path.join(folder, name)  # noqa: PTH118 - a Path each takes longer
-                with contextlib.suppress(OSError):
-                    found.append((os.lstat(path).st_size, path))
-        return found
+def _began(run: Path) -> datetime | None:
+    """When a run began; ``None`` if the folder is not one of ours."""
+    try:
+        return datetime.strptime(run.name, NAME)
+    except ValueError:
+        return None
 
 
-def _prune(run: Path) -> None:
-    """Remove the folders that hold nothing any more."""
-    for folder, _, _ in os.walk(run, topdown=False):
-        with contextlib.suppress(OSError):
-            Path(folder).rmdir()
+def _files(run: Path) -> list[tuple[int, str]]:
+    """Bytes and path of each file that can be looked at; somebody may empty the trash by hand meanwhile."""
+    found = []
+    for folder, _, names in os.walk(run):
+        for name in names:
+            path = os.path.join(folder, name)  # noqa: PTH118 - as above
+            with contextlib.suppress(OSError):
+                found.append((os.lstat(path).st_size, path))
+    return found

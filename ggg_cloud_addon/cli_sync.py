@@ -110,6 +110,7 @@ def as_document(result: SyncResult) -> dict[str, Any]:
         "errors": {path: str(error) for path, error in result.errors.items()},
         "refused_deletes": list(result.refused_deletes),
         "missing_promises": list(result.missing_promises),
+        "store_is_older": result.store_is_older,
         "notes": list(result.notes),
     }
 

@@ -15,6 +15,8 @@ from ..cloud_storage.providers.base import IfAbsent, IfMatch
 from ..cloud_storage.sync import compare
 from ..cloud_storage.sync.events import Looked, SyncEvent, Totals
 from ..cloud_storage.sync.plan import DELETES, SILENT, Action
+from ..cloud_storage.sync.result import STORE_IS_OLDER
+from ..cloud_storage.times import utc_from_ns
 from .about import fetch_all, fetch_preview
 
 Plain = Any
@@ -198,7 +200,7 @@ def _sync(
         "conflicts": [_conflict(each, result) for each in result.conflicts],
         "errors": {path: str(error) for path, error in result.errors.items()},
         "deletes": _deletes(result),
-        "notes": [*result.missing_promises, *result.notes],
+        "notes": [*result.missing_promises, *([STORE_IS_OLDER] if result.store_is_older else ()), *result.notes],
     }
 
 
@@ -239,7 +241,7 @@ def _conflict(action: Action, result: SyncResult) -> Plain:
     return {
         "path": action.path,
         "reason": action.reason,
-        "here": here and [here.fingerprint.size, here.fingerprint.mtime_ns / 1e9],
+        "here": here and [here.fingerprint.size, utc_from_ns(here.fingerprint.mtime_ns).timestamp()],
         "there": there and [there.size, there.modified.timestamp()],
         "can_choose": action.can_choose,
     }

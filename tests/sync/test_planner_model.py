@@ -156,12 +156,9 @@ def snapshots(case: Case, artist: Artist) -> tuple[Local, Remote, Base]:
         remote[path] = RemoteFile(theirs.etag, theirs.size, BEGIN + timedelta(seconds=theirs.time))
         here = files.get(path)
         was = known.get(path)
-        if (
-            here
-            and here.size == theirs.size
-            and (was is None or (was.content != here.content and was.etag != theirs.etag))
-        ):
-            local[path] = LocalFile(local[path].fingerprint, str(here.content))
+        if (was is None or was.etag != theirs.etag) and theirs.size in {each.size for each in (here, was) if each}:
+            if here:
+                local[path] = LocalFile(local[path].fingerprint, str(here.content))
             remote[path] = RemoteFile(theirs.etag, theirs.size, remote[path].modified, str(theirs.content))
     base = {
         path: BaseFile(Fingerprint(was.size, was.time * 10**9, 1, 1), str(was.content), was.etag)
@@ -191,7 +188,7 @@ def check_plan(plan: tuple[Action, ...], local: Local, remote: Remote, base: Bas
             assert here is None
             assert was is not None
             assert there is not None
-            assert there.etag == was.etag, "a change beats a delete"
+            assert was.sha256 == there.sha256 or there.etag == was.etag, "a change beats a delete"
         if kind in DELETES:
             assert asked.delete_files
         if kind in (Kind.DOWNLOAD, Kind.KEEP_BOTH, Kind.DELETE_LOCAL):
@@ -201,7 +198,7 @@ def check_plan(plan: tuple[Action, ...], local: Local, remote: Remote, base: Bas
         if kind in (Kind.UPLOAD, Kind.DOWNLOAD, Kind.KEEP_BOTH) and here and there:
             assert asked.overwrite
             changed_here = was is None or here.sha256 != was.sha256
-            changed_there = was is None or there.etag != was.etag
+            changed_there = was is None or (there.etag != was.etag and there.sha256 != was.sha256)
             assert kind is Kind.UPLOAD or changed_there, "what is old there replaces nothing"
             assert kind is Kind.DOWNLOAD or changed_here, "what is old here replaces nothing"
             if changed_here and changed_there:

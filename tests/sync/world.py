@@ -330,7 +330,9 @@ class World:
                     shutil.rmtree(store)
                     away.rename(store)
             assert not steps.fired or not left, left
-        self.is_certain = self.is_certain and not steps.fired
+        if steps.fired:
+            self.is_certain = False
+            self.begin_anew()  # what could not be removed on the drive that was away is for the next process
         return steps.fired
 
     def sync_on_a_bad_day(self, client: Client, rate: float, seed: int) -> None:

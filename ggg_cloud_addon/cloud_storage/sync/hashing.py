@@ -79,7 +79,7 @@ class Comparer:
         """``None`` if the object is gone or another one by now. ``mine`` is the file's."""
         key = self._prefix + path
         with contextlib.suppress(ObjectNotFoundError, PreconditionFailedError):
-            listed = ObjectInfo(key, there.size, there.modified, there.etag)
+            listed = ObjectInfo(key, there.size, there.modified, there.etag, md5=there.md5)
             if mine is not None and self._provider.vouches_for(listed, self._root / path, mine):
                 return mine
             info = self._provider.head(key)

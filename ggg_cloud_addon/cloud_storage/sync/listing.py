@@ -55,5 +55,5 @@ def scan_remote(objects: Iterable[ObjectInfo], prefix: str, config: SyncConfig, 
         if number % ENTRIES == 0:
             seen(ENTRIES)
         if (path := info.key.removeprefix(prefix)) in known or config.takes(path):
-            found[path] = RemoteFile(info.etag, info.size, info.modified)
+            found[path] = RemoteFile(info.etag, info.size, info.modified, md5=info.md5)
     return found

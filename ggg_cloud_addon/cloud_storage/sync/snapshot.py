@@ -62,6 +62,8 @@ class RemoteFile:
     modified: datetime
     sha256: str | None = None
     """In hex; ``None`` where nothing hangs on it."""
+    md5: str | None = None
+    """Of the content, where the listing tells it (:attr:`~..providers.base.ObjectInfo.md5`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ class Records:
                     with contextlib.suppress(OSError):
                         os.utime(path, ns=(time.time_ns(), int(version.split(".")[0], 16)))
             else:
-                record, version = self._keep(record, path, version, is_known=path == known)
+                record, version = self._keep(record, path, is_known=path == known)
             there.add(version)
         return replace(record, entries=tuple(each for each in record.entries if each.version_id in there))
 
@@ -235,8 +235,9 @@ class Records:
                     found.append((path, _identify(record, path, stat), stat))
         return found
 
-    def _keep(self, record: Record, path: Path, version: str, *, is_known: bool) -> tuple[Record, str]:
+    def _keep(self, record: Record, path: Path, *, is_known: bool) -> tuple[Record, str]:
         """Make a file in the key's folder a version by its own ID; the answer has the ID too."""
+        version = version_of(path.lstat())  # now: another name of this file may have been kept apart before
         entry = record.find(version)
         sha256 = None
         if entry is not None and not is_known:

@@ -88,7 +88,7 @@ def test_what_comes_between_compare_and_swap_is_kept(
         with pytest.raises(PreconditionFailedError):
             put(store, KEY, b"pushed again", IfMatch(etag))
         assert read(store, KEY) == b"edited by hand"
-        assert b"pushed" in contents(store, KEY)
+        assert edit is write_in_place or b"pushed" in contents(store, KEY)
     else:
         put(store, KEY, b"pushed again")
         assert contents(store, KEY)[:2] == [b"pushed again", b"edited by hand"]

@@ -19,6 +19,10 @@ from .folder_shared import Shared
 from .folder_swap import MeanwhileError, exchange, rename_new, swap
 from .folder_twins import Twins
 
+SMALL = 1 << 20
+"""Bytes up to which replaced content is read again before it is called the version that it should be: between our last
+look and the swap somebody may have edited it and set its mtime back, and the swap itself changes the ctime."""
+
 
 @dataclass
 class _Placing:
@@ -71,8 +75,7 @@ class Changes:
             self._twins.refuse(key, path)
         self._make_parent(key, path)
         self._shared.give(part, stat)
-        taken = former if stat is None else former.with_entry(Entry(version_of(stat), None, ""))
-        version = self._records.make_unique(part, taken)
+        version = self._records.make_unique(part, former, stat)
         created = former.entry_of(stat).created if stat else utc_from_ns(part.lstat().st_mtime_ns).isoformat()
         entry = Entry(version, sha256, created, metadata)
         link = self._records.version_path(key, version)
@@ -88,14 +91,14 @@ class Changes:
                 if is_same(file_stat(each), placing.ours) and not placing.was_there:
                     each.unlink()
             record = former.with_entry(entry) if placing.was_there else former
-            self._restore(record, version_of(stat) if stat else None)
+            self._restore(record, stat)
             raise
         placed = file_stat(placing.link) or file_stat(path)
         etag = etag_of(placed if placed is not None and is_same(placed, placing.ours) else placing.ours)
         self._records.write_stamp(key, etag)
         flush_folder(path.parent)
         self._look.expect_store()
-        tidied = self._records.tidied(former, version, caught if is_known else None)
+        tidied = self._records.tidied(former, placing.ours, caught if is_known else None)
         if tidied.entries != former.entries:
             self._records.write(replace(tidied, entries=(entry, *tidied.entries), is_deleted=False))
         return object_info(key, entry, etag)
@@ -121,7 +124,7 @@ class Changes:
                 caught = swap(new, path, stat, aside, self._records.tmp())
                 is_it = caught == aside or is_same(file_stat(caught), stat)
                 if is_it or condition is None:
-                    return caught, is_it and is_ours
+                    return caught, is_it and is_ours and stat.st_size > SMALL
                 placing.was_there = True
                 _swap_back(placing)
             except MeanwhileError:
@@ -159,6 +162,7 @@ class Changes:
             if stat is None:
                 raise problems.not_found(key)
             aside = self._records.version_path(key, f"{version_of(stat)}.{number}.old")
+            is_known = is_ours and stat.st_size > SMALL
             if not record.find(version_of(stat)):
                 record = record.with_entry(record.entry_of(stat))
             self._records.write(replace(record, is_deleted=True))
@@ -170,17 +174,17 @@ class Changes:
             is_it = is_same(file_stat(aside), stat)
             if condition is None or is_it:
                 self._look.expect_store()
-                tidied = self._records.tidied(record, None, aside if is_it and is_ours else None)
+                tidied = self._records.tidied(record, None, aside if is_it and is_known else None)
                 if tidied.entries != record.entries:
                     self._records.write(replace(tidied, is_deleted=True))
                 flush_folder(aside.parent)
                 return
             with contextlib.suppress(FileExistsError):  # what came meanwhile is newer, and this one a version
                 rename_new(aside, path)
-            self._restore(record, version_of(stat))
+            self._restore(record, stat)
         raise StoreUnavailableError(f'"{key}" is being written to all the time; try again later.')
 
-    def _restore(self, record: Record, current: str | None) -> None:
+    def _restore(self, record: Record, current: os.stat_result | None) -> None:
         """Put back the record from before a change that did not happen."""
         record = self._records.tidied(record, current)
         if record.entries or self._records.kept(record):

@@ -73,7 +73,7 @@ def walk(root: Path, prefix: str, after: str) -> Iterator[tuple[str, os.stat_res
                     folders.append(iter(_children(root, key, patience)))
                     break
             elif key > after and key.startswith(prefix):
-                stat = file_stat(f"{root}{os.sep}{key}")
+                stat = _patient_stat(f"{root}{os.sep}{key}", patience)
                 if stat is not None:
                     yield key, stat
         else:
@@ -94,11 +94,18 @@ def _children(root: Path, folder: str, patience: list[float]) -> list[str]:
         and not is_link(entry)
     ]
     for key in {key[:-1] for key in found if key.endswith("@")}.difference(found):
-        begun = time.monotonic()
-        if settled_stat(root / key, patience[0]):
+        if _patient_stat(f"{root}{os.sep}{key}", patience):
             found.append(key)
-        patience[0] -= time.monotonic() - begun
     return sorted(found)
+
+
+def _patient_stat(path: str, patience: list[float]) -> os.stat_result | None:
+    stat = file_stat(path)
+    if stat is None:
+        begun = time.monotonic()
+        stat = settled_stat(path, patience[0])
+        patience[0] -= time.monotonic() - begun
+    return stat
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

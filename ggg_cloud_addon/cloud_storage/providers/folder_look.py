@@ -16,8 +16,9 @@ from .folder_twins import Twins
 
 TRIES = 20
 """How often something is looked at again that others change at the same time."""
-STAMP_SECONDS = 0.2
+STAMP_SECONDS = 1.0
 """How long a reader waits for the stamp of a put that has just swapped its file in."""
+LOOK_SECONDS = 0.002
 RECENT_NS = 10 * 10**9
 """A file that changed longer ago is not waiting for a stamp."""
 
@@ -77,7 +78,7 @@ class Look:
             is_newest = record.entries[:1] == (record.find(version),)
             if time.monotonic() < end:
                 if is_newest and abs(time.time_ns() - stat.st_ctime_ns) < RECENT_NS:
-                    time.sleep(STAMP_SECONDS / 100)
+                    time.sleep(LOOK_SECONDS)
                     continue
                 now = file_stat(path)
                 if now is None or etag_of(now) != etag_of(stat):  # a put was in between

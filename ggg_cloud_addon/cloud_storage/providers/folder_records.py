@@ -1,7 +1,6 @@
 """What the plain-folder store knows of its keys beside the files: see :mod:`.folder` for where it lies."""
 
 import contextlib
-import filecmp
 import hashlib
 import json
 import logging
@@ -18,7 +17,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from ..errors import IntegrityError, StoreUnavailableError
-from ..files import flush_folder, flush_to_disk, hash_file, is_part, part_file, sweep_parts, take_lock
+from ..files import flush_folder, flush_to_disk, hash_file, part_file, sweep_parts, take_lock
 from ..files import replace as replace_file
 from ..names import fold
 from ..times import utc_from_ns
@@ -29,6 +28,8 @@ log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 60
 """How long a writer waits for another that holds the key; each holds it for milliseconds."""
+SCANS = 5
+"""How often a key's folder is read that a put changes at the same time."""
 RECORD, STAMP = "record.json", "stamp"
 
 
@@ -225,15 +226,15 @@ class Records:
 
     def _files(self, record: Record) -> list[tuple[Path, str, os.stat_result]]:
         """The files in the key's folder, each with the ID of the version that it really is."""
-        found = []
         with contextlib.suppress(FileNotFoundError):
-            for path in self.home(record.key).iterdir():
-                if path.name in (RECORD, STAMP) or is_part(path.name):
-                    continue
-                stat = file_stat(path)
-                if stat is not None:
-                    found.append((path, _identify(record, path, stat), stat))
-        return found
+            for _ in range(SCANS):
+                names = [each for each in os.listdir(self.home(record.key)) if each not in (RECORD, STAMP)]
+                stats = [(path, file_stat(path)) for path in map(self.home(record.key).joinpath, names)]
+                found = [(path, _identify(record, path, stat), stat) for path, stat in stats if stat is not None]
+                if len(found) == len(names):
+                    return found  # else a put has just given one of them its name
+            return found
+        return []
 
     def _keep(
         self, record: Record, path: Path, current: os.stat_result | None, *, is_known: bool
@@ -248,7 +249,7 @@ class Records:
                 sha256, is_known = self._compare(entry, place, path)
                 entry = entry if is_known else None
             is_taken = record.find(version) is not entry or (entry is None and _is_twin(stat, current))
-            if is_taken or not (_is_free(place, path) or filecmp.cmp(place, path, shallow=False)):
+            if is_taken or not (_is_free(place, path) or hash_file(place) == hash_file(path)):
                 # Other bytes with the time and size of another version: a file system's clock can be coarse.
                 path = self._with_own_time(path, record, current)
                 version = version_of(path.lstat())
@@ -276,7 +277,7 @@ class Records:
         if entry.sha256 is not None:
             sha256 = hash_file(path)
             return sha256, sha256 == entry.sha256
-        return None, _is_free(place, path) or filecmp.cmp(place, path, shallow=False)
+        return None, _is_free(place, path) or hash_file(place) == hash_file(path)
 
     def _with_own_time(self, path: Path, record: Record, current: os.stat_result | None) -> Path:
         """Move a file's mtime on, so that it is a version of its own; of another user's file a copy is made."""

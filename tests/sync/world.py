@@ -289,7 +289,7 @@ class World:
         else:
             found.update(self.store().values())
             kept = _tree(self.root / "store" / STORE_FOLDER / "objects")
-            found.update(content for name, content in kept.items() if not name.endswith("record.json"))
+            found.update(content for name, content in kept.items() if not name.endswith(("record.json", "stamp")))
         return found
 
     def check_contents(self) -> set[bytes]:

@@ -124,7 +124,9 @@ class Records:
         self._private.parent.mkdir(parents=True, exist_ok=True)
         self._shared.make(self._private, self._private.parent)
         with part_file(self.tmp(), "id") as part:
-            part.write_text(uuid.uuid4().hex, encoding="ascii")
+            with part.open("wb") as writer:
+                writer.write(uuid.uuid4().hex.encode())
+                flush_to_disk(writer)
             self._shared.give(part)
             with self.lock(""):
                 if not self.store_id():

@@ -13,7 +13,7 @@ from servers import AzureServer, Server, azurite_server, moto_server, rclone_ser
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 
-pytest.register_assert_rewrite("conformance", "users")
+pytest.register_assert_rewrite("by_hand", "conformance", "users")
 
 # No test, and no process that it starts, finds the developer's own stores.
 for _name in [each for each in os.environ if each.upper().startswith(("AWS_", "AZURE_"))]:

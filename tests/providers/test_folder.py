@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from by_hand import contents, damage, drop, edit_unseen, left_over, pull
 from conformance import BytesSource, ProviderConformance, keys, put, read, sha256
 
-from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
 from ggg_cloud_addon.cloud_storage.errors import (
     IntegrityError,
     InvalidIdError,
@@ -24,7 +24,6 @@ from ggg_cloud_addon.cloud_storage.files import FileSource, part_file
 from ggg_cloud_addon.cloud_storage.providers import folder, folder_changes
 from ggg_cloud_addon.cloud_storage.providers.base import CHUNK, IfAbsent, IfMatch, Provider, list_all
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
-from ggg_cloud_addon.cloud_storage.providers.folder_files import etag_of
 
 
 class TestConformance(ProviderConformance):
@@ -36,41 +35,6 @@ class TestConformance(ProviderConformance):
         assert isinstance(provider, FolderProvider)
         for name in names:
             drop(provider, name, b"x")
-
-
-def drop(store: FolderProvider, key: str, content: bytes) -> Path:
-    """Lay a file into the store by hand."""
-    path = store.root / key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def edit_unseen(path: Path, content: bytes) -> None:
-    """Other bytes under the old mtime."""
-    before = path.stat()
-    path.write_bytes(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def damage(store: FolderProvider, key: str, content: bytes) -> None:
-    """Other bytes under the old numbers, as of a broken disk; the stamp is moved on instead of the ctime back."""
-    edit_unseen(store.root / key, content)
-    (stamp,) = (store.root / ".ggg_store" / "objects").rglob("stamp")
-    stamp.write_text(f"{etag_of((store.root / key).lstat())}\n")
-
-
-def pull(store: FolderProvider, key: str, target: Path) -> bytes:
-    CloudStorageManager(CloudStorageConfig(root=store.root), store).download_component(key, target)
-    return target.read_bytes()
-
-
-def contents(store: FolderProvider, key: str) -> list[bytes]:
-    return [read(store, key, version_id=each.version_id) for each in store.versions(key)]
-
-
-def left_over(root: Path) -> list[str]:
-    return [path.name for path in root.rglob("*.ggg_part*")]
 
 
 # -- ordinary files

@@ -4,7 +4,7 @@ import contextlib
 import os
 import stat as kinds
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import StoreUnavailableError, UnsupportedError
@@ -18,6 +18,25 @@ from .folder_records import Entry, Record, Records
 from .folder_shared import Shared
 from .folder_swap import MeanwhileError, exchange, rename_new, swap
 from .folder_twins import Twins
+
+SMALL = 1 << 20
+"""Bytes up to which replaced content is read again before it is called the version that it should be: between our last
+look and the swap somebody may have edited it and set its mtime back, and the swap itself changes the ctime."""
+
+
+@dataclass
+class _Placing:
+    """New content on its way to become the object."""
+
+    key: str
+    path: Path
+    ours: os.stat_result
+    link: Path
+    """Its name as a version, where there are hard links."""
+    new: Path
+    """Its name that takes part in the swap."""
+    was_there: bool = False
+    """Whether it was the object for a moment: somebody may have read it, or write into it, so it stays a version."""
 
 
 class Changes:
@@ -56,48 +75,43 @@ class Changes:
             self._twins.refuse(key, path)
         self._make_parent(key, path)
         self._shared.give(part, stat)
-        taken = former if stat is None else former.with_entry(Entry(version_of(stat), None, ""))
-        version = self._records.make_unique(part, taken)
+        version = self._records.make_unique(part, former, stat)
         created = former.entry_of(stat).created if stat else utc_from_ns(part.lstat().st_mtime_ns).isoformat()
         entry = Entry(version, sha256, created, metadata)
-        link, new = self._records.version_path(key, version), self._records.version_path(key, f"{version}.new")
-        ours = part.lstat()
+        link = self._records.version_path(key, version)
+        placing = _Placing(key, path, part.lstat(), link, link.with_name(f"{version}.new"))
         try:
             self._records.write(replace(former, entries=(entry, *former.entries), is_deleted=False))
             with contextlib.suppress(OSError):  # the file system has no hard links
-                os.link(part, link)
-            part.rename(new)  # no sweep may take what the swap leaves under this name
-            caught, is_known = self._swapped(key, path, new, stat, is_ours, condition, ours)
+                os.link(part, placing.link)
+            part.rename(placing.new)  # no sweep may take what the swap leaves under this name
+            caught, is_known = self._swapped(placing, stat, is_ours, condition)
         except BaseException:
-            for each in (link, new):
-                if is_same(file_stat(each), ours):
+            for each in (placing.link, placing.new):
+                if is_same(file_stat(each), placing.ours) and not placing.was_there:
                     each.unlink()
-            self._restore(former, version_of(stat) if stat else None)
+            record = former.with_entry(entry) if placing.was_there else former
+            self._restore(record, stat)
             raise
-        placed = file_stat(link) or file_stat(path)
-        etag = etag_of(placed if placed is not None and is_same(placed, ours) else ours)
+        placed = file_stat(placing.link) or file_stat(path)
+        etag = etag_of(placed if placed is not None and is_same(placed, placing.ours) else placing.ours)
         self._records.write_stamp(key, etag)
         flush_folder(path.parent)
         self._look.expect_store()
-        tidied = self._records.tidied(former, version, caught if is_known else None)
+        tidied = self._records.tidied(former, placing.ours, caught if is_known else None)
         if tidied.entries != former.entries:
             self._records.write(replace(tidied, entries=(entry, *tidied.entries), is_deleted=False))
         return object_info(key, entry, etag)
 
     def _swapped(
-        self,
-        key: str,
-        path: Path,
-        new: Path,
-        stat: os.stat_result | None,
-        is_ours: bool,
-        condition: Condition,
-        ours: os.stat_result,
+        self, placing: _Placing, stat: os.stat_result | None, is_ours: bool, condition: Condition
     ) -> tuple[Path | None, bool]:
-        """Swap ``new`` in for what was compared; the answer is where that lies now, and whether the record knows it.
+        """Swap the new content in for what was compared (``stat``).
 
-        Without a condition anything else that lies there by then is replaced just so.
+        The answer is where that lies now, and whether the record knows it. Without a condition anything else that lies
+        there by then is replaced just so.
         """
+        key, path, new = placing.key, placing.path, placing.new
         for number in range(TRIES):
             try:
                 self._make_parent(key, path)
@@ -110,8 +124,9 @@ class Changes:
                 caught = swap(new, path, stat, aside, self._records.tmp())
                 is_it = caught == aside or is_same(file_stat(caught), stat)
                 if is_it or condition is None:
-                    return caught, is_it and is_ours
-                _swap_back(new, path, ours)
+                    return caught, is_it and is_ours and stat.st_size > SMALL
+                placing.was_there = True
+                _swap_back(placing)
             except MeanwhileError:
                 pass
             stat, _, is_ours = self._compared(key, path, condition)
@@ -147,6 +162,7 @@ class Changes:
             if stat is None:
                 raise problems.not_found(key)
             aside = self._records.version_path(key, f"{version_of(stat)}.{number}.old")
+            is_known = is_ours and stat.st_size > SMALL
             if not record.find(version_of(stat)):
                 record = record.with_entry(record.entry_of(stat))
             self._records.write(replace(record, is_deleted=True))
@@ -158,17 +174,17 @@ class Changes:
             is_it = is_same(file_stat(aside), stat)
             if condition is None or is_it:
                 self._look.expect_store()
-                tidied = self._records.tidied(record, None, aside if is_it and is_ours else None)
+                tidied = self._records.tidied(record, None, aside if is_it and is_known else None)
                 if tidied.entries != record.entries:
                     self._records.write(replace(tidied, is_deleted=True))
                 flush_folder(aside.parent)
                 return
             with contextlib.suppress(FileExistsError):  # what came meanwhile is newer, and this one a version
                 rename_new(aside, path)
-            self._restore(record, version_of(stat))
+            self._restore(record, stat)
         raise StoreUnavailableError(f'"{key}" is being written to all the time; try again later.')
 
-    def _restore(self, record: Record, current: str | None) -> None:
+    def _restore(self, record: Record, current: os.stat_result | None) -> None:
         """Put back the record from before a change that did not happen."""
         record = self._records.tidied(record, current)
         if record.entries or self._records.kept(record):
@@ -202,11 +218,9 @@ def _matches(etag: str, path: Path, stat: os.stat_result | None, record: Record,
     return entry is not None and entry.sha256 is not None and (is_ours or hash_file(path) == entry.sha256)
 
 
-def _swap_back(new: Path, path: Path, ours: os.stat_result) -> None:
-    """Undo an exchange that caught what the caller does not know. Whatever is newest stays at ``path``."""
-    try:
-        exchange(new, path)
-        if not is_same(file_stat(new), ours):
-            exchange(new, path)
-    except FileNotFoundError:  # the other program is in the middle of a save, and brings its own content
-        return
+def _swap_back(placing: _Placing) -> None:
+    """Undo an exchange that caught what the caller does not know. Whatever is newest stays the object."""
+    with contextlib.suppress(FileNotFoundError):  # the other program is in a save, and brings its own content
+        exchange(placing.new, placing.path)
+        if not is_same(file_stat(placing.new), placing.ours):
+            exchange(placing.new, placing.path)

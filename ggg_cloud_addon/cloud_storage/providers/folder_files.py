@@ -12,6 +12,8 @@ from ..names import RESERVED_FOLDERS, SYSTEM_FOLDERS
 SAVE_SECONDS = 1.0
 """How long a file that Blender is saving is waited for; the two renames of a save take milliseconds."""
 LOOK_SECONDS = 0.01
+LOOKS = 3
+"""How often a file has to be absent, with none beside it that is to become it, before it counts as absent."""
 SCANS = 3
 """How often a folder is read that changes while it is read: then a file may be missed that was renamed."""
 
@@ -52,12 +54,14 @@ def settled_stat(path: Path | str, seconds: float = SAVE_SECONDS) -> os.stat_res
     Blender renames ``x.blend`` to ``x.blend1`` and then ``x.blend@`` to ``x.blend``: in between there is none.
     """
     end = time.monotonic() + seconds
+    looks = 0
     while (stat := file_stat(path)) is None:
-        if not os.path.lexists(f"{path}@"):
-            return file_stat(path)  # the save may have ended between the two looks
-        if time.monotonic() > end:
+        if os.path.lexists(f"{path}@"):
+            if time.monotonic() > end:
+                return None
+            time.sleep(LOOK_SECONDS)
+        elif (looks := looks + 1) == LOOKS:  # a save may have ended, and another begun, between the two looks
             return None
-        time.sleep(LOOK_SECONDS)
     return stat
 
 
@@ -73,7 +77,7 @@ def walk(root: Path, prefix: str, after: str) -> Iterator[tuple[str, os.stat_res
                     folders.append(iter(_children(root, key, patience)))
                     break
             elif key > after and key.startswith(prefix):
-                stat = file_stat(f"{root}{os.sep}{key}")
+                stat = _patient_stat(f"{root}{os.sep}{key}", patience)
                 if stat is not None:
                     yield key, stat
         else:
@@ -94,11 +98,18 @@ def _children(root: Path, folder: str, patience: list[float]) -> list[str]:
         and not is_link(entry)
     ]
     for key in {key[:-1] for key in found if key.endswith("@")}.difference(found):
-        begun = time.monotonic()
-        if settled_stat(root / key, patience[0]):
+        if _patient_stat(f"{root}{os.sep}{key}", patience):
             found.append(key)
-        patience[0] -= time.monotonic() - begun
     return sorted(found)
+
+
+def _patient_stat(path: str, patience: list[float]) -> os.stat_result | None:
+    stat = file_stat(path)
+    if stat is None:
+        begun = time.monotonic()
+        stat = settled_stat(path, patience[0])
+        patience[0] -= time.monotonic() - begun
+    return stat
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -10,14 +10,15 @@ from pathlib import Path
 from ..errors import StoreUnavailableError
 from . import problems
 from .base import ObjectInfo
-from .folder_files import etag_of, file_stat, settled_stat, version_of
+from .folder_files import etag_of, file_stat, is_same, settled_stat, version_of
 from .folder_records import Entry, Record, Records
 from .folder_twins import Twins
 
 TRIES = 20
 """How often something is looked at again that others change at the same time."""
-STAMP_SECONDS = 0.2
+STAMP_SECONDS = 1.0
 """How long a reader waits for the stamp of a put that has just swapped its file in."""
+LOOK_SECONDS = 0.002
 RECENT_NS = 10 * 10**9
 """A file that changed longer ago is not waiting for a stamp."""
 
@@ -77,7 +78,7 @@ class Look:
             is_newest = record.entries[:1] == (record.find(version),)
             if time.monotonic() < end:
                 if is_newest and abs(time.time_ns() - stat.st_ctime_ns) < RECENT_NS:
-                    time.sleep(STAMP_SECONDS / 100)
+                    time.sleep(LOOK_SECONDS)
                     continue
                 now = file_stat(path)
                 if now is None or etag_of(now) != etag_of(stat):  # a put was in between
@@ -88,19 +89,19 @@ class Look:
 
     def find(self, key: str, path: Path, version_id: str | None) -> tuple[Path, ObjectInfo]:
         """The file of an object or of a version, and what is known of it."""
-        stat, record, is_ours = self.at(key, path)
-        if version_id is None:
-            if stat is None:
-                raise problems.not_found(key)
-            return path, current_info(key, record, stat, is_ours=is_ours)
-        if stat is not None and version_id == version_of(stat):
-            return path, current_info(key, record, stat, is_ours=is_ours)
         for _ in range(TRIES):
+            stat, record, is_ours = self.at(key, path)
+            if stat is None and version_id is None:
+                raise problems.not_found(key)
+            if stat is not None and version_id in (None, version_of(stat)):
+                return path, current_info(key, record, stat, is_ours=is_ours)
+            assert version_id is not None
             kept = self._records.find_kept(record, version_id)
-            if kept is None:
-                break
-            if stat := file_stat(kept):  # else a put has just given it its name
-                return kept, object_info(key, record.find(version_id) or record.entry_of(stat), etag_of(stat))
+            if kept is not None:
+                if its := file_stat(kept):  # else a put has just given it its name
+                    return kept, object_info(key, record.find(version_id) or record.entry_of(its), etag_of(its))
+            elif is_same(file_stat(path), stat) or stat is None:
+                break  # else it may be the one that was just swapped in
         raise problems.no_version(key, version_id)
 
 

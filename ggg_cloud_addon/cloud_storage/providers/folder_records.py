@@ -1,7 +1,6 @@
 """What the plain-folder store knows of its keys beside the files: see :mod:`.folder` for where it lies."""
 
 import contextlib
-import filecmp
 import hashlib
 import json
 import logging
@@ -18,7 +17,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from ..errors import IntegrityError, StoreUnavailableError
-from ..files import flush_folder, flush_to_disk, hash_file, is_part, part_file, sweep_parts, take_lock
+from ..files import flush_folder, flush_to_disk, hash_file, part_file, sweep_parts, take_lock
 from ..files import replace as replace_file
 from ..names import fold
 from ..times import utc_from_ns
@@ -29,6 +28,8 @@ log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 60
 """How long a writer waits for another that holds the key; each holds it for milliseconds."""
+SCANS = 5
+"""How often a key's folder is read that a put changes at the same time."""
 RECORD, STAMP = "record.json", "stamp"
 
 
@@ -123,7 +124,9 @@ class Records:
         self._private.parent.mkdir(parents=True, exist_ok=True)
         self._shared.make(self._private, self._private.parent)
         with part_file(self.tmp(), "id") as part:
-            part.write_text(uuid.uuid4().hex, encoding="ascii")
+            with part.open("wb") as writer:
+                writer.write(uuid.uuid4().hex.encode())
+                flush_to_disk(writer)
             self._shared.give(part)
             with self.lock(""):
                 if not self.store_id():
@@ -202,56 +205,64 @@ class Records:
                 found[version] = path
         return found
 
-    def tidied(self, record: Record, current: str | None, known: Path | None = None) -> Record:
+    def tidied(self, record: Record, current: os.stat_result | None, known: Path | None = None) -> Record:
         """Give what lies in the key's folder its name and its entry, and drop entries whose content is gone.
 
         That is what a swap caught or a crash left, and what was written to through a handle or a link after it was
         kept. The caller holds the lock.
 
         Args:
-            current: the ID of the current version.
+            current: the file that is the object.
             known: a file that is known to be what the entry with its ID says.
         """
-        there = {current}
+        there = {version_of(current)} if current else set()
         for path, version, stat in self._files(record):
-            if path.name == version and (version == current or record.find(version)):
+            if path.name == version and (version in there or record.find(version)):
                 if version_of(stat) != version:
                     with contextlib.suppress(OSError):
                         os.utime(path, ns=(time.time_ns(), int(version.split(".")[0], 16)))
             else:
-                record, version = self._keep(record, path, version, is_known=path == known)
+                record, version = self._keep(record, path, current, is_known=path == known)
             there.add(version)
         return replace(record, entries=tuple(each for each in record.entries if each.version_id in there))
 
     def _files(self, record: Record) -> list[tuple[Path, str, os.stat_result]]:
         """The files in the key's folder, each with the ID of the version that it really is."""
-        found = []
         with contextlib.suppress(FileNotFoundError):
-            for path in self.home(record.key).iterdir():
-                if path.name in (RECORD, STAMP) or is_part(path.name):
-                    continue
-                stat = file_stat(path)
-                if stat is not None:
-                    found.append((path, _identify(record, path, stat), stat))
-        return found
+            for _ in range(SCANS):
+                names = [each for each in os.listdir(self.home(record.key)) if each not in (RECORD, STAMP)]
+                stats = [(path, file_stat(path)) for path in map(self.home(record.key).joinpath, names)]
+                found = [(path, _identify(record, path, stat), stat) for path, stat in stats if stat is not None]
+                if len(found) == len(names):
+                    return found  # else a put has just given one of them its name
+            return found
+        return []
 
-    def _keep(self, record: Record, path: Path, version: str, *, is_known: bool) -> tuple[Record, str]:
+    def _keep(
+        self, record: Record, path: Path, current: os.stat_result | None, *, is_known: bool
+    ) -> tuple[Record, str]:
         """Make a file in the key's folder a version by its own ID; the answer has the ID too."""
-        entry = record.find(version)
+        stat = path.lstat()  # now: another name of this file may have been kept apart before
+        version = version_of(stat)
+        entry, place = record.find(version), self.version_path(record.key, version)
         sha256 = None
-        if entry is not None and not is_known:
-            sha256, is_known = self._compare(record.key, entry, path)
-            if not is_known:  # other bytes with the time and size of another version
-                try:
-                    path = self._with_own_time(path, record)
-                except PermissionError:  # another user's private file stays where it is until its owner comes
-                    return record, version
-                version, entry = version_of(path.lstat()), None
-        place = self.version_path(record.key, version)
+        try:
+            if entry is not None and not is_known:
+                sha256, is_known = self._compare(entry, place, path)
+                entry = entry if is_known else None
+            is_taken = record.find(version) is not entry or (entry is None and _is_twin(stat, current))
+            if is_taken or not (_is_free(place, path) or hash_file(place) == hash_file(path)):
+                # Other bytes with the time and size of another version: a file system's clock can be coarse.
+                path = self._with_own_time(path, record, current)
+                version = version_of(path.lstat())
+                place = self.version_path(record.key, version)
+                if entry is not None:
+                    record = record.with_entry(replace(entry, version_id=version))
+        except PermissionError:  # another user's private file stays where it is until its owner comes
+            return record, version
         if path != place:
-            kept = file_stat(place)
-            if kept is not None and os.path.samestat(kept, path.lstat()):
-                path.unlink()  # a rename to another link of the same file does nothing (POSIX)
+            if place.exists():  # with the same bytes; a rename to another link of a file does nothing (POSIX)
+                path.unlink()
             else:
                 replace_file(path, place)
         if entry is None:
@@ -263,41 +274,38 @@ class Records:
             )
         return record, version
 
-    def _compare(self, key: str, entry: Entry, path: Path) -> tuple[str | None, bool]:
+    def _compare(self, entry: Entry, place: Path, path: Path) -> tuple[str | None, bool]:
         """The SHA-256 of a file, if it was taken, and whether the file is the version of that entry."""
-        try:
-            if entry.sha256 is not None:
-                sha256 = hash_file(path)
-                return sha256, sha256 == entry.sha256
-            place = self.version_path(key, entry.version_id)
-            return None, not place.exists() or place.samefile(path) or filecmp.cmp(place, path, shallow=False)
-        except PermissionError:  # another user's private file
-            return None, False
+        if entry.sha256 is not None:
+            sha256 = hash_file(path)
+            return sha256, sha256 == entry.sha256
+        return None, _is_free(place, path) or hash_file(place) == hash_file(path)
 
-    def _with_own_time(self, path: Path, record: Record) -> Path:
+    def _with_own_time(self, path: Path, record: Record, current: os.stat_result | None) -> Path:
         """Move a file's mtime on, so that it is a version of its own; of another user's file a copy is made."""
         try:
-            self.make_unique(path, record)
+            self.make_unique(path, record, current)
         except PermissionError:
             copy = path.with_name(f"{path.name}.copy")
             shutil.copyfile(path, copy)
             self._shared.give(copy, path.lstat())
-            self.make_unique(copy, record)
+            self.make_unique(copy, record, current)
             path.unlink()
             return copy
         return path
 
-    def make_unique(self, path: Path, record: Record) -> str:
-        """Move the mtime on until no other version has this ID: the clock of a file system can be coarse."""
+    def make_unique(self, path: Path, record: Record, current: os.stat_result | None) -> str:
+        """Move the mtime on until no other version has this ID, nor the current file: clocks can be coarse."""
         now = time.time_ns()
         steps = (1_000_000, 2_000_000_000)  # ns; FAT keeps 2 s
-        tries = len(record.entries) + 2
+        tries = len(record.entries) + 3
         mtime = path.lstat().st_mtime_ns
         for begin in (mtime, now):  # where the mtime is the last one that can be, only an earlier one helps
             for step in steps:
                 for number in range(tries):
                     version = version_of(path.lstat())
-                    if record.find(version) is None:
+                    is_taken = record.find(version) is not None or (current and version == version_of(current))
+                    if not is_taken and _is_free(self.version_path(record.key, version), path):
                         return version
                     with contextlib.suppress(OverflowError):
                         os.utime(path, ns=(now, begin + (number + 1) * step))
@@ -348,6 +356,17 @@ class Records:
         if is_deleted is None:  # up to 0.5.1 only what was replaced or deleted was kept
             is_deleted = bool(entries) and path.with_name(entries[0].version_id).exists()
         return Record(key, entries, is_deleted)
+
+
+def _is_twin(stat: os.stat_result, other: os.stat_result | None) -> bool:
+    """Whether both are different files with one ID."""
+    return other is not None and version_of(stat) == version_of(other) and not os.path.samestat(stat, other)
+
+
+def _is_free(place: Path, path: Path) -> bool:
+    """Whether a name is nobody's, or one of this file's own."""
+    stat = file_stat(place)
+    return stat is None or os.path.samestat(stat, path.lstat())
 
 
 def _identify(record: Record, path: Path, stat: os.stat_result) -> str:

@@ -427,12 +427,8 @@ class World:
         else:
             found.update(self.store().values())
             kept = _tree(self.root / "store" / STORE_FOLDER / "objects")
-<<<<<<< HEAD
             versions = (content for name, content in kept.items() if not name.endswith(("/record.json", "/stamp")))
             found.update(content for content in versions if not content.startswith(b"{"))  # no marker
-=======
-            found.update(content for name, content in kept.items() if not name.endswith(("record.json", "stamp")))
->>>>>>> folder
         return found
 
     def check_contents(self) -> set[bytes]:

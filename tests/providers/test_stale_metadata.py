@@ -5,6 +5,7 @@ Who has the bytes asks the store whether it vouches for them; the metadata alone
 
 import base64
 import hashlib
+import io
 import random
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,8 +22,9 @@ from memory_store import AZURE, S3, MemoryProvider
 from servers import AzureServer, Server
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
+from ggg_cloud_addon.cloud_storage.chunks import take
 from ggg_cloud_addon.cloud_storage.errors import IntegrityError, PreconditionFailedError, StoreUnavailableError
-from ggg_cloud_addon.cloud_storage.providers import aws_changes, aws_client, aws_vouched
+from ggg_cloud_addon.cloud_storage.providers import aws_changes, aws_client, aws_vouched, azure_cut
 from ggg_cloud_addon.cloud_storage.providers.aws import AwsProvider
 from ggg_cloud_addon.cloud_storage.providers.aws_bucket import AwsBucket
 from ggg_cloud_addon.cloud_storage.providers.azure import AzureProvider
@@ -223,6 +225,18 @@ def test_the_md5_that_a_client_claims_of_blocks_is_not_believed(
     for info in place.infos():
         assert not place.vouches_for(info, old)
         assert place.vouches_for(info, changed(old))
+
+
+@pytest.mark.parametrize("count", azure_cut.JOINED)
+def test_the_name_of_a_block_tells_its_content_however_many_chunks_it_has(count: int) -> None:
+    content = content_of(4 * MIB, 3)
+    way = azure_cut.Cut(take(io.BytesIO(content), len(content))[0], count)
+    assert len(way) > 1
+    for name, piece in zip(way.ids(azure_cut.ID_SIZE), way.pieces, strict=True):
+        block = content[piece.start : piece.end]
+        assert azure_cut.is_named_after(name, len(block), io.BytesIO(block))
+        assert not azure_cut.is_named_after(name, len(block), io.BytesIO(changed(block)))
+        assert not azure_cut.is_named_after(f"another tool's {name}", len(block), io.BytesIO(block))
 
 
 def crc32(content: bytes) -> bytes:

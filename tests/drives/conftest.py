@@ -81,10 +81,11 @@ def make_drive(home: Path) -> Iterator[MakeDrive]:
 @pytest.fixture
 def drive(request: pytest.FixtureRequest, make_drive: MakeDrive) -> Iterator[Drive]:
     """The drive of the parameter, mounted and empty."""
-    yield from _fresh(make_drive(request.param))
+    yield from fresh(make_drive(request.param))
 
 
-def _fresh(drive: Drive) -> Iterator[Drive]:
+def fresh(drive: Drive) -> Iterator[Drive]:
+    """The drive, and what a test left on it removed at the end."""
     yield drive
     drive.calm()
     drive.unmount()
@@ -128,4 +129,4 @@ def quarrel(ann: User, bob: User, arm: bytes) -> None:
 @pytest.fixture(params=DRIVES)
 def every_drive(request: pytest.FixtureRequest, make_drive: MakeDrive) -> Iterator[Drive]:
     """Each drive in turn, mounted and empty."""
-    yield from _fresh(make_drive(request.param))
+    yield from fresh(make_drive(request.param))

@@ -92,19 +92,6 @@ def test_no_time_of_one_file_keeps_the_others_from_being_listed(store: FolderPro
     ]
 
 
-@pytest.mark.parametrize("drive", ["plain"], indirect=True)
-@pytest.mark.parametrize("call", ["open", "getattr", "lookup"])
-def test_one_file_that_cannot_be_read_does_not_hide_the_others(store: FolderProvider, drive: Drive, call: str) -> None:
-    put(store, "robot/arm.blend", b"arm")
-    put(store, "robot/leg.blend", b"leg")
-    drive.unmount()  # so that the kernel knows nothing of it any more
-    drive.mount()
-    drive.fail(call, name="arm", error=5)
-    listed = {info.key for info in list_all(store)}
-    assert "robot/leg.blend" in listed
-    assert read(store, "robot/leg.blend") == b"leg"
-
-
 def test_the_store_was_on_the_drive(every_drive: Drive, tmp_path: Path) -> None:
     """What the tests above say of a drive is not said of a disk."""
     store = FolderProvider(every_drive.root / "store")

@@ -15,7 +15,7 @@ import pytest
 from children import ended, in_child
 from users import User
 
-from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
+from ggg_cloud_addon.cloud_storage import CloudStorageManager
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 
 GROUP = 61000
@@ -46,7 +46,7 @@ class Person:
 
     @property
     def manager(self) -> CloudStorageManager:
-        return CloudStorageManager(CloudStorageConfig(root=self.store))
+        return self.user.manager
 
     @property
     def user(self) -> User:
@@ -132,7 +132,7 @@ def test_each_pushes_replaces_deletes_and_restores_what_the_other_made(people: t
     bob(lambda me: me.push("robot/left/leg.blend", b"leg"))
     ann(lambda me: me.delete("robot/left/leg.blend"))
     bob(lambda me: me.delete(arm))
-    assert not (ann.store / "robot").exists()
+    assert not (ann.store / "models" / "robot").exists()
 
 
 def test_each_syncs_what_the_other_made(people: tuple[Person, Person]) -> None:

@@ -93,9 +93,9 @@ class Drive:
         """
         self._order("trouble", act="fail", call=call, name=name, errno=error, after=after, times=times)
 
-    def slow_down(self, call: str, seconds: float, *, name: str = "", missing: bool = False) -> None:
-        """Let a call take its time; with ``missing`` only where that name is not there. Others go on meanwhile."""
-        self._order("trouble", act="wait", call=call, name=name, seconds=seconds, missing=missing)
+    def slow_down(self, call: str, seconds: float, *, name: str = "") -> None:
+        """Let a call take its time; others go on meanwhile."""
+        self._order("trouble", act="wait", call=call, name=name, seconds=seconds)
 
     def vanish(self, after: int, how: str) -> None:
         """Pull it out after so many calls.

@@ -84,14 +84,12 @@ class Trouble:
     times: int = -1
     errno: int = errno.EIO
     seconds: float = 0.0
-    missing: bool = False
-    """Only where the name is not there."""
     how: str = ""
     seen: int = field(default=0, init=False)
 
-    def strikes(self, call: str, name: str, is_there: Callable[[], bool]) -> bool:
+    def strikes(self, call: str, name: str) -> bool:
         """Whether it is this call's turn."""
-        if self.call not in (call, "any") or not name.startswith(self.name) or (self.missing and is_there()):
+        if self.call not in (call, "any") or not name.startswith(self.name):
             return False
         self.seen += 1
         return self.seen > self.after and (self.times < 0 or self.seen <= self.after + self.times)
@@ -155,13 +153,9 @@ class FileSystem:
         if call in UNCOUNTED or not self.troubles:
             return 0.0
         name = os.fsdecode(self._name_in(call, node, body))
-
-        def is_there() -> bool:
-            return os.path.lexists(f"/proc/self/fd/{self._nodes[node].fd}/{name}")
-
         wait = 0.0
         for trouble in self.troubles:
-            if not trouble.strikes(call, name, is_there):
+            if not trouble.strikes(call, name):
                 continue
             if trouble.act == "fail":
                 self._reply(unique, -trouble.errno)

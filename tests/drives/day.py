@@ -1,6 +1,7 @@
 """A day's work of two users, after which one sync has something of each kind to do."""
 
 import contextlib
+import json
 import os
 from pathlib import Path
 
@@ -60,16 +61,32 @@ def kept(*folders: Path) -> set[bytes]:
     }
 
 
-def sync_in_child(user: User) -> None:
-    """A run in a process of its own, which may end with an error that is meant for people, and no other."""
+def sync_in_child(user: User) -> list[tuple[str, str]]:
+    """A run in a process of its own, which may end with an error that is meant for people, and no other; what it told
+    as done."""
+    reader, writer = os.pipe()
 
     def sync() -> None:
         with contextlib.suppress(StorageError):
-            user.sync()
+            done = [(action.kind.value, action.path) for action in user.sync().done]
+            os.write(writer, json.dumps(done).encode())
 
-    assert ended(in_child(sync)) == 0, "It ended with a traceback; see stderr."
+    child = in_child(sync)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        told = stream.read()
+    assert ended(child) == 0, "It ended with a traceback; see stderr."
+    return [(kind, path) for kind, path in json.loads(told or "[]")]
 
 
-def names_in(folder: Path) -> list[str]:
-    """All that lies in a folder."""
-    return sorted(str(Path(where, name)) for where, _, names in os.walk(folder) for name in names)
+def lies(told: list[tuple[str, str]], here: dict[str, bytes], there: dict[str, bytes]) -> list[tuple[str, str]]:
+    """What was told as done and is not."""
+
+    def is_true(kind: str, path: str) -> bool:
+        if kind == "delete here":
+            return path not in here
+        if kind == "delete there":
+            return path not in there
+        return here.get(path) == there.get(path) == EVENING.get(path) and (kind != "keep both" or LOSER in there.values())
+
+    return [each for each in told if not is_true(*each)]

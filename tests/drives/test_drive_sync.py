@@ -22,7 +22,6 @@ from test_sync import (  # noqa: F401  # run here too
     test_deleted_and_replaced_work_is_in_the_trash_or_the_versions,
     test_downloading_changes_nothing_there,
     test_edits_and_deletes_reach_the_other,
-    test_on_a_bad_day_nothing_is_lost,
     test_one_folder_is_synced_by_one_at_a_time,
     test_the_same_edit_on_both_sides_is_no_conflict,
     test_two_losers_in_one_second_are_both_kept,
@@ -30,6 +29,7 @@ from test_sync import (  # noqa: F401  # run here too
     test_uploading_changes_nothing_here,
     test_with_overwriting_off_nothing_is_replaced,
 )
+from test_sync import test_on_a_bad_day_nothing_is_lost as bad_day
 from users import User, history, objects_of, settle
 
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
@@ -63,6 +63,10 @@ def tmp_path(place: tuple[Path, str], tmp_path: Path) -> Path:
 def store(place: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> FolderProvider:
     on_drive = place[1] in ("store", "all")
     return FolderProvider((place[0] if on_drive else tmp_path_factory.mktemp("disk")) / "store")
+
+
+def test_on_a_bad_day_nothing_is_lost(ann: User, bob: User, store: FolderProvider, tmp_path: Path) -> None:
+    bad_day(ann, bob, store, tmp_path, seed=1)
 
 
 # -- spelling

@@ -87,6 +87,8 @@ def lies(told: list[tuple[str, str]], here: dict[str, bytes], there: dict[str, b
             return path not in here
         if kind == "delete there":
             return path not in there
-        return here.get(path) == there.get(path) == EVENING.get(path) and (kind != "keep both" or LOSER in there.values())
+        return here.get(path) == there.get(path) == EVENING.get(path) and (
+            kind != "keep both" or LOSER in there.values()
+        )
 
     return [each for each in told if not is_true(*each)]

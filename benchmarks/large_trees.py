@@ -80,14 +80,17 @@ def flat(root: Path, count: int) -> None:
 
 
 def chain(root: Path, levels: int) -> None:
-    """A folder in a folder in a folder; the last path has some 2,000 characters."""
+    """A folder in a folder in a folder; the last path has some 2,000 characters.
+
+    Deeper files are larger, so that they go first, and all folders above one have to be made at once.
+    """
     path = str(root)
     Path(path).mkdir()
     for level in range(levels):
         path += "/d"
         Path(path).mkdir()
         if level % EVERY == EVERY - 1:
-            Path(path, f"part_{level:04}.blend").write_bytes(b"The content of %d." % level)
+            Path(path, f"part_{level:04}.blend").write_bytes(b"x" * level)
 
 
 TREES: dict[str, Callable[[Path, int], None]] = {"wide": wide, "flat": flat, "chain": chain}

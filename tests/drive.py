@@ -144,9 +144,8 @@ _own: list[None] = []
 def own_namespace() -> None:
     """From now on this process and those that it starts have their mounts for themselves."""
     if not _own:
-        libc = ctypes.CDLL(None, use_errno=True)
-        _checked(libc.unshare(CLONE_NEWNS))
-        _checked(libc.mount(b"none", b"/", None, MS_PRIVATE_ALL, None))
+        libc("unshare", CLONE_NEWNS)
+        libc("mount", b"none", b"/", None, MS_PRIVATE_ALL, None)
         _own.append(None)
 
 
@@ -154,27 +153,30 @@ def own_namespace() -> None:
 def mounted_tmpfs(folder: Path) -> Iterator[None]:
     """A file system in memory, mounted over a folder. It keeps every time that 64 bits of seconds can tell."""
     own_namespace()
-    libc = ctypes.CDLL(None, use_errno=True)
-    _checked(libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, None))
+    libc("mount", b"tmpfs", bytes(folder), b"tmpfs", 0, None)
     try:
         yield
     finally:
-        _checked(libc.umount2(bytes(folder), MNT_DETACH))
+        libc("umount2", bytes(folder), MNT_DETACH)
 
 
 @contextlib.contextmanager
 def bound(source: Path, folder: Path) -> Iterator[None]:
     """Another folder, mounted over a folder: of the same device, but no rename or link leads across."""
     own_namespace()
-    libc = ctypes.CDLL(None, use_errno=True)
-    _checked(libc.mount(bytes(source), bytes(folder), None, MS_BIND, None))
+    libc("mount", bytes(source), bytes(folder), None, MS_BIND, None)
     try:
         yield
     finally:
-        _checked(libc.umount2(bytes(folder), MNT_DETACH))
+        libc("umount2", bytes(folder), MNT_DETACH)
 
 
-def _checked(result: int) -> None:
-    if result < 0:
+def libc(name: str, *arguments: object) -> None:
+    """Call a function of the C library that Python has no name for.
+
+    Raises:
+        OSError: it says no.
+    """
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -9,7 +9,7 @@ lines on stdin, and each is answered by one on stdout. When stdin ends, as it do
 is unmounted.
 """
 
-import ctypes
+import contextlib
 import errno
 import itertools
 import json
@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-MNT_DETACH = 2
+from drive import MNT_DETACH, libc
+
 RENAME_FLAGS = 3
 """RENAME_NOREPLACE and RENAME_EXCHANGE."""
 MAX_WRITE = 1 << 20
@@ -37,9 +38,11 @@ ATTRIBUTES = struct.Struct("<6Q10I")
 FOREVER = 10
 """Seconds that the kernel may remember a name, where only one spelling of it can be there."""
 ROOT = 1
+FOLDER, FILE = 4, 8
+"""As in a directory's entries; there are no others here."""
 BIG_WRITES, POSIX_LOCKS, FLOCK_LOCKS, MAX_PAGES = 1 << 5, 1 << 1, 1 << 10, 1 << 22
 CALLS = {
-    1: "lookup", 3: "getattr", 4: "setattr", 5: "readlink", 6: "symlink", 8: "mknod", 9: "mkdir", 10: "unlink",
+    1: "lookup", 3: "getattr", 4: "setattr", 9: "mkdir", 10: "unlink",
     11: "rmdir", 12: "rename", 13: "link", 14: "open", 15: "read", 16: "write", 17: "statfs", 18: "release",
     20: "fsync", 25: "flush", 26: "init", 27: "opendir", 28: "readdir", 29: "releasedir", 30: "fsyncdir", 31: "getlk",
     32: "setlk", 33: "setlkw", 35: "create", 45: "rename2",
@@ -47,15 +50,6 @@ CALLS = {
 FORGET, INTERRUPT, DESTROY, BATCH_FORGET = 2, 36, 38, 42
 UNCOUNTED = ("init", "release", "releasedir", "flush", "other")
 """Calls at which no trouble begins: the kernel makes them when it likes, or nobody hears how they end."""
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def checked(result: int) -> None:
-    """Raise the error of a call of the C library."""
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
 
 
 def fold(name: bytes, *, form: bool) -> bytes:
@@ -115,7 +109,7 @@ class FileSystem:
         self._node(os.open(backing, os.O_PATH), ("root",))
         self._device = os.open("/dev/fuse", os.O_RDWR)
         options = f"fd={self._device},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions"
-        checked(libc.mount(b"drive", os.fsencode(mountpoint), b"fuse.drive", 0, options.encode()))
+        libc("mount", b"drive", os.fsencode(mountpoint), b"fuse.drive", 0, options.encode())
 
     # -- requests
 
@@ -170,8 +164,7 @@ class FileSystem:
 
     def _name_in(self, call: str, node: int, body: bytes) -> bytes:
         """The name that a call is about."""
-        skip = {"lookup": 0, "unlink": 0, "rmdir": 0, "symlink": 0, "link": 8, "rename": 8, "mkdir": 8}
-        skip |= {"mknod": 16, "create": 16, "rename2": 16}
+        skip = {"lookup": 0, "unlink": 0, "rmdir": 0, "mkdir": 8, "link": 8, "rename": 8, "rename2": 16, "create": 16}
         if call in skip:
             return body[skip[call] :].split(b"\0")[0]
         return os.path.basename(os.fsencode(os.readlink(f"/proc/self/fd/{self._nodes[node].fd}")))
@@ -202,7 +195,7 @@ class FileSystem:
         """``"lazy"``: the empty mount point is there, and what is open still works. ``"gone"``: nothing works, and the
         empty mount point is there. ``"dead"``: nothing works, and the mount point does not either."""
         if how != "dead":
-            checked(libc.umount2(os.fsencode(self._mountpoint), MNT_DETACH))
+            libc("umount2", os.fsencode(self._mountpoint), MNT_DETACH)
         if how != "lazy":
             device, self._device = self._device, os.open(os.devnull, os.O_WRONLY)
             os.close(device)
@@ -332,22 +325,6 @@ class FileSystem:
             os.utime(path, ns=(chosen(0, 16, 128, stat.st_atime_ns), chosen(1, 32, 256, stat.st_mtime_ns)))
         return self._on_getattr(node, b"")
 
-    def _on_readlink(self, node: int, body: bytes) -> bytes:
-        return os.fsencode(os.readlink("", dir_fd=self._fd(node)))
-
-    def _on_symlink(self, node: int, body: bytes) -> bytes:
-        name, target, _ = body.split(b"\0")
-        os.symlink(target, name, dir_fd=self._fd(node))
-        self._came(self._fd(node), name)
-        return self._entry(node, name)
-
-    def _on_mknod(self, node: int, body: bytes) -> bytes:
-        mode, device = struct.unpack_from("<II", body)
-        name = self._new(node, body[16:])
-        os.mknod(name, mode, device, dir_fd=self._fd(node))
-        self._came(self._fd(node), name)
-        return self._entry(node, name)
-
     def _on_mkdir(self, node: int, body: bytes) -> bytes:
         (mode,) = struct.unpack_from("<I", body)
         name = self._new(node, body[8:])
@@ -388,7 +365,7 @@ class FileSystem:
         old, new, _ = names.split(b"\0")
         here, there = self._fd(node), self._fd(into)
         old, target = self._stored(here, old), self._stored(there, new)
-        checked(libc.renameat2(here, old, there, target, flags))
+        libc("renameat2", here, old, there, target, flags)
         if flags & RENAME_FLAGS == 2:
             return b""
         self._went(here, old)
@@ -435,11 +412,10 @@ class FileSystem:
         os.close(*struct.unpack_from("<Q", body))
         return b""
 
-    def _on_flush(self, node: int, body: bytes) -> bytes:
-        return b""
-
     def _on_fsync(self, node: int, body: bytes) -> bytes:
         return b""
+
+    _on_flush = _on_fsync
 
     def _on_fsyncdir(self, node: int, body: bytes) -> bytes:
         if not self._traits.folder_fsync:
@@ -453,8 +429,8 @@ class FileSystem:
         handle, offset, size = struct.unpack_from("<QQI", body)
         if offset == 0:
             with os.scandir(self._path(node)) as entries:
-                found = [(os.fsencode(each.name), each.inode(), _type_of(each)) for each in entries]
-            self._listings[handle] = [(b".", 1, 4), (b"..", 1, 4), *found]
+                found = [(os.fsencode(each.name), each.inode(), FOLDER if each.is_dir() else FILE) for each in entries]
+            self._listings[handle] = [(b".", 1, FOLDER), (b"..", 1, FOLDER), *found]
         answer = b""
         for position, (name, inode, kind) in enumerate(self._listings[handle][offset:], offset + 1):
             number = (inode + self._traits.inode_offset) % 2**64
@@ -478,11 +454,11 @@ class FileSystem:
     _on_setlkw = _on_getlk = _on_setlk
 
 
-def _type_of(entry: "os.DirEntry[str]") -> int:
-    """As in ``d_type``."""
-    if entry.is_symlink():
-        return 10
-    return 4 if entry.is_dir(follow_symlinks=False) else 8
+def unmount_all(mountpoint: str) -> None:
+    """Whatever is mounted there, also what is dead."""
+    with contextlib.suppress(OSError):  # until nothing is mounted there any more
+        while True:
+            libc("umount2", os.fsencode(mountpoint), MNT_DETACH)
 
 
 def main() -> None:
@@ -505,11 +481,9 @@ def main() -> None:
             answer = {name: count for name, count in mounted.calls.items() if name not in UNCOUNTED}
             mounted.calls.clear()
         elif what == "unmount":
-            while libc.umount2(os.fsencode(mountpoint), MNT_DETACH) == 0:
-                pass
+            unmount_all(mountpoint)
         print(json.dumps(answer), flush=True)
-    while libc.umount2(os.fsencode(mountpoint), MNT_DETACH) == 0:
-        pass
+    unmount_all(mountpoint)
 
 
 if __name__ == "__main__":

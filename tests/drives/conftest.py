@@ -83,6 +83,11 @@ def drive(request: pytest.FixtureRequest, make_drive: MakeDrive) -> Iterator[Dri
 def fresh(drive: Drive) -> Iterator[Drive]:
     """The drive, and what a test left on it removed at the end."""
     yield drive
+    empty(drive)
+
+
+def empty(drive: Drive) -> None:
+    """Remove all that is on it, and in the mount point, and mount it again."""
     drive.calm()
     drive.unmount()
     for each in [*drive.backing.iterdir(), *drive.root.iterdir()]:

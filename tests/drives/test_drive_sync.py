@@ -46,7 +46,15 @@ CALLS = 1200
 """About so many calls one run of a day makes."""
 
 
-@pytest.fixture(params=PLACES, ids=lambda place: f"{place[1]} on {place[0]}")
+def name_of(place: tuple[str, str]) -> str:
+    return f"{place[1]} on {place[0]}"
+
+
+def on(drive: str, *what: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("place", [(drive, each) for each in what], indirect=True, ids=name_of)
+
+
+@pytest.fixture(params=PLACES, ids=name_of)
 def place(request: pytest.FixtureRequest, make_drive: MakeDrive) -> Iterator[tuple[Path, str]]:
     drive, what = make_drive(request.param[0]), request.param[1]
     for _ in fresh(drive):
@@ -71,10 +79,10 @@ def test_on_a_bad_day_nothing_is_lost(ann: User, bob: User, store: FolderProvide
 
 # -- spelling
 
-ignoring_case = pytest.mark.parametrize("place", [("exFAT or macOS", "all")], indirect=True)
+ignoring_case = on("exFAT or macOS", "all")
 
 
-@pytest.mark.parametrize("place", [("exFAT or macOS", what) for what in ("all", "folders", "store")], indirect=True)
+@on("exFAT or macOS", "all", "folders", "store")
 def test_a_case_only_rename_reaches_the_other(ann: User, bob: User, arm: bytes) -> None:
     ann.path("arm").rename(ann.path("Arm"))
     settle(ann, bob)
@@ -136,7 +144,7 @@ def everything(*users: User) -> set[bytes]:
 # -- times
 
 
-@pytest.mark.parametrize("place", [("exFAT or macOS", "all"), ("exFAT or macOS", "folders")], indirect=True)
+@on("exFAT or macOS", "all", "folders")
 def test_an_edit_in_place_within_one_step_of_the_clock_is_noticed(ann: User, bob: User, arm: bytes) -> None:
     """Of the same size, so that neither size, time nor inode tells it."""
     ann.path("arm").write_bytes(b"THE ARM")
@@ -144,7 +152,7 @@ def test_an_edit_in_place_within_one_step_of_the_clock_is_noticed(ann: User, bob
     assert bob.tree()["arm.blend"] == b"THE ARM"
 
 
-@pytest.mark.parametrize("place", [("exFAT or macOS", "all")], indirect=True)
+@on("exFAT or macOS", "all")
 def test_versions_of_one_step_of_the_clock_are_kept_apart(ann: User) -> None:
     contents = [b"arm %d" % number for number in range(5)]
     for content in contents:
@@ -153,7 +161,7 @@ def test_versions_of_one_step_of_the_clock_are_kept_apart(ann: User) -> None:
     assert history(ann, "arm") == contents[::-1]
 
 
-@pytest.mark.parametrize("place", [("mergerfs or Gluster", "all"), ("mergerfs or Gluster", "folders")], indirect=True)
+@on("mergerfs or Gluster", "all", "folders")
 @pytest.mark.parametrize(
     "when", [-5 * 10**9, 9_300_000_000 * 10**9, 300_000_000_000 * 10**9], ids=["1969", "2264", "year 11476"]
 )
@@ -169,7 +177,7 @@ def test_a_file_of_any_time_is_synced_and_known_again(ann: User, bob: User, when
     assert bob.tree()["arm.blend"] == b"edited"
 
 
-@pytest.mark.parametrize("place", [("mergerfs or Gluster", "store")], indirect=True)
+@on("mergerfs or Gluster", "store")
 def test_an_object_of_the_year_11476_stops_nobody(ann: User, bob: User, arm: bytes, store: FolderProvider) -> None:
     path = store.root / "models" / "head.blend"
     path.write_bytes(b"head")
@@ -203,7 +211,7 @@ def robots(ann: User, bob: User) -> None:
 
 
 @unreadable
-@pytest.mark.parametrize("place", [("plain", "folders")], indirect=True)
+@on("plain", "folders")
 def test_what_cannot_be_read_here_costs_that_alone(
     ann: User, bob: User, robots: None, make_drive: MakeDrive, call: str, name: str, number: int
 ) -> None:
@@ -224,7 +232,7 @@ def test_what_cannot_be_read_here_costs_that_alone(
 
 
 @unreadable
-@pytest.mark.parametrize("place", [("plain", "store")], indirect=True)
+@on("plain", "store")
 def test_what_cannot_be_read_in_the_store_costs_that_alone(
     ann: User, bob: User, robots: None, make_drive: MakeDrive, call: str, name: str, number: int
 ) -> None:
@@ -250,7 +258,7 @@ def forgotten(drive: Drive) -> None:
 # -- any call fails
 
 
-@pytest.mark.parametrize("place", [("plain", "all")], indirect=True)
+@on("plain", "all")
 @pytest.mark.parametrize("share", range(20))
 def test_a_call_that_fails_loses_nothing_and_the_next_run_goes_on(
     ann: User, bob: User, tmp_path: Path, make_drive: MakeDrive, share: int

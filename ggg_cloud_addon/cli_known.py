@@ -11,8 +11,7 @@ from pathlib import Path
 
 from .cloud_storage import BatchResult, CloudStorageManager, ComponentInfo, StorageError
 from .cloud_storage.errors import AccessDeniedError, ObjectNotFoundError, PreconditionFailedError
-from .cloud_storage.files import hash_file, translated
-from .cloud_storage.known import Known, Version
+from .cloud_storage.known import Known
 from .cloud_storage.metadata import AUTHOR
 from .cloud_storage.names import STATE_FOLDER
 from .cloud_storage.providers.base import Condition, IfAbsent, IfMatch
@@ -45,8 +44,8 @@ class _Item:
     """A component that is to be replaced or removed."""
 
     component_id: str
-    known: Sequence[Version]
-    """The versions of it that may be; the likeliest first."""
+    known: Sequence[str]
+    """The ETags of the versions that may be; the likeliest first."""
     refusal: str
     """Why no other may, and what to do."""
     path: Path | None = None
@@ -137,9 +136,9 @@ class Guard:
 
     # -- a storage for what a .blend file needs
 
-    def get_info(self, component_id: str) -> ComponentInfo:
+    def holds(self, component_id: str, path: Path) -> bool:
         """See :class:`.cloud_storage.CloudStorageManager`."""
-        return self._manager.get_info(component_id)
+        return self._manager.holds(component_id, path)
 
     def list_folder(self, folder: str) -> list[str]:
         """See :class:`.cloud_storage.CloudStorageManager`."""
@@ -221,12 +220,10 @@ class Guard:
             if item.path is None:
                 raise
             return _likeliest(item)
-        if any(each.is_content_of(info) for each in item.known):
+        if info.etag in item.known:
             return IfMatch(info.etag)
-        if item.path is not None and info.sha256 is not None and _size(item.path) == info.size:
-            with translated(item.path):
-                if hash_file(item.path) == info.sha256:
-                    return info
+        if item.path is not None and self.holds(item.component_id, item.path):
+            return info
         raise PreconditionFailedError(_refusal(info, item.refusal))
 
     def _items(self, pushes: Sequence[Push]) -> list[_Item]:
@@ -234,14 +231,14 @@ class Guard:
         items = []
         for each in pushes:
             known = [self._known.of_file(each.component_id, each.file) if each.file else None]
-            known += [Version(synced[each.component_id])] if each.component_id in synced else []
+            known += [synced[each.component_id]] if each.component_id in synced else []
             if not any(known):
                 known = [self._known.pushed(each.component_id)]
-            versions = [version for version in known if version]
-            items.append(_Item(each.component_id, versions, NOT_MADE_FROM_IT, each.path))
+            etags = [etag for etag in known if etag]
+            items.append(_Item(each.component_id, etags, NOT_MADE_FROM_IT, each.path))
         return items
 
-    def _seen(self, component_id: str) -> list[Version]:
+    def _seen(self, component_id: str) -> list[str]:
         known = (self._known.seen(component_id), self._known.pushed(component_id))
         return [each for each in known if each]
 
@@ -294,7 +291,7 @@ def one_by_one(do: Callable[[Condition], ComponentInfo]) -> Act:
 
 
 def _likeliest(item: _Item) -> Condition:
-    return IfMatch(item.known[0].etag) if item.known else IfAbsent()
+    return IfMatch(item.known[0]) if item.known else IfAbsent()
 
 
 def _looks_first(item: _Item) -> bool:

@@ -10,7 +10,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -39,27 +38,13 @@ SEEN = ""
 PUSHED = "pushed"
 """The version that the user pushed last. No absolute path looks like these two."""
 UPSERT = f"""
-INSERT INTO known VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-ON CONFLICT (store, component, place) DO UPDATE
-SET sha256 = CASE WHEN etag = ?4 THEN coalesce(?5, sha256) ELSE ?5 END, etag = ?4, at = ?6
-WHERE etag != ?4 OR at NOT BETWEEN ?6 - {FRESH} AND ?6 OR (?5 IS NOT NULL AND sha256 IS NOT ?5)
+INSERT INTO known VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (store, component, place) DO UPDATE SET etag = ?4, at = ?5
+WHERE etag != ?4 OR at NOT BETWEEN ?5 - {FRESH} AND ?5
 """
 """Nothing is written where the entry says so already."""
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version of a component that the user knows."""
-
-    etag: str
-    sha256: str | None = None
-    """In hex; ``None`` where a listing was all that was seen."""
-
-    def is_content_of(self, info: ComponentInfo) -> bool:
-        """Whether the store has this very version, or the same content again (copied, touched, restored)."""
-        return self.etag == info.etag or (self.sha256 is not None and self.sha256 == info.sha256)
 
 
 class Known:
@@ -75,22 +60,22 @@ class Known:
         self._path = path or Path(platformdirs.user_state_dir(APP, appauthor=False)) / "known.db"
         self._database: sqlite3.Connection | None = None
 
-    def of_file(self, component_id: str, file: Path) -> Version | None:
-        """The version that a file was last pulled from or pushed as."""
+    def of_file(self, component_id: str, file: Path) -> str | None:
+        """The ETag of the version that a file was last pulled from or pushed as."""
         return self._recall(component_id, _place(file))
 
-    def pushed(self, component_id: str) -> Version | None:
-        """The version that the user pushed last, from whatever file."""
+    def pushed(self, component_id: str) -> str | None:
+        """That of the version that the user pushed last, from whatever file."""
         return self._recall(component_id, PUSHED)
 
-    def seen(self, component_id: str) -> Version | None:
-        """The version that the user pushed, pulled or was shown last."""
+    def seen(self, component_id: str) -> str | None:
+        """That of the version that the user pushed, pulled or was shown last."""
         return self._recall(component_id, SEEN)
 
     def remember_pushes(self, pushed: Iterable[tuple[ComponentInfo, Path | None]]) -> None:
         """The user pushed these versions, each from this file, or, by going back to it, from none."""
         self._remember(
-            (info.component_id, place, info.etag, info.sha256)
+            (info.component_id, place, info.etag)
             for info, file in pushed
             for place in (SEEN, PUSHED, *([_place(file)] if file else []))
         )
@@ -98,34 +83,29 @@ class Known:
     def remember_pull(self, info: ComponentInfo, *files: Path, is_current: bool = True) -> None:
         """These files were made from this version; one that is not current was not shown as what the store has now."""
         places = [SEEN] * is_current + [_place(file) for file in files]
-        self._remember((info.component_id, place, info.etag, info.sha256) for place in places)
+        self._remember((info.component_id, place, info.etag) for place in places)
 
     def remember_shown(self, etags: Iterable[tuple[str, str]]) -> None:
         """The user was shown that components, by ID, have these ETags now."""
-        self._remember((component_id, SEEN, etag, None) for component_id, etag in islice(etags, MAX_ENTRIES))
+        self._remember((component_id, SEEN, etag) for component_id, etag in islice(etags, MAX_ENTRIES))
 
-    def _recall(self, component_id: str, place: str) -> Version | None:
-        def recall(database: sqlite3.Connection) -> Version | None:
+    def _recall(self, component_id: str, place: str) -> str | None:
+        def recall(database: sqlite3.Connection) -> str | None:
             found = database.execute(
-                "SELECT etag, sha256 FROM known WHERE store = ? AND component = ? AND place = ?",
+                "SELECT etag FROM known WHERE store = ? AND component = ? AND place = ?",
                 (self._store, _text(component_id), place),
             ).fetchone()
-            return Version(*found) if found else None
+            return str(found[0]) if found else None
 
         return self._tried(recall)
 
-    def _remember(self, entries: Iterable[tuple[str, str, str, str | None]]) -> None:
+    def _remember(self, entries: Iterable[tuple[str, str, str]]) -> None:
         now = int(time.time())
+        rows = [(self._store, _text(component_id), place, etag, now) for component_id, place, etag in entries]
 
         def remember(database: sqlite3.Connection) -> None:
             with database:
-                database.executemany(
-                    UPSERT,
-                    (
-                        (self._store, _text(component_id), place, etag, sha256, now)
-                        for component_id, place, etag, sha256 in entries
-                    ),
-                )
+                database.executemany(UPSERT, rows)
                 if database.total_changes:
                     _prune(database, now)
 
@@ -177,7 +157,7 @@ def _make(database: sqlite3.Connection) -> None:
             return
         database.execute("DROP TABLE IF EXISTS known")
         database.execute(
-            "CREATE TABLE known (store TEXT, component TEXT, place TEXT, etag TEXT NOT NULL, sha256 TEXT,"
+            "CREATE TABLE known (store TEXT, component TEXT, place TEXT, etag TEXT NOT NULL,"
             " at INTEGER NOT NULL, PRIMARY KEY (store, component, place)) WITHOUT ROWID"
         )
         database.execute("CREATE INDEX by_age ON known (at)")

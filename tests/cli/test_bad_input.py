@@ -88,18 +88,6 @@ def test_a_component_is_no_folder_for_another(shell: Shell) -> None:
     assert not shell.parts()
 
 
-def test_bytes_that_were_changed_in_the_store_are_not_pulled(shell: Shell) -> None:
-    shell.push("arm.blend", OLD)
-    damaged = bytearray(OLD)
-    damaged[1234] ^= 1
-    (shell.store / "arm.blend").write_bytes(damaged)
-    shell.write("arm.blend", NEW)
-    before = shell.state()
-    shell.run("pull", "arm.blend", "--overwrite").check_refused(1, "arm.blend", "SHA-256")
-    shell.run("pull", "arm.blend", "elsewhere.blend").check_refused(1, "arm.blend", "SHA-256")
-    assert shell.state() == before
-
-
 def test_a_damaged_version_is_not_restored(shell: Shell) -> None:
     old = shell.push("arm.blend", OLD)
     shell.push("arm.blend", NEW)

@@ -167,9 +167,10 @@ def test_if_absent_and_if_match_say_what_has_to_be_there(shell: Shell, zoe: Shel
     pushed(shell, MINE, "--if-match", etag).check_done()
     pushed(zoe, THEIRS, "--if-match", etag).check_refused(1, "arm.blend", "changed in the store")
     shell.run("delete", "arm.blend", "--if-match", etag).check_refused(1, "arm.blend")
-    shell.run("restore", "arm.blend", etag, "--if-match", etag).check_refused(1, "arm.blend")
+    old = shell.history("arm.blend")[-1]
+    shell.run("restore", "arm.blend", old, "--if-match", etag).check_refused(1, "arm.blend")
     now = shell.run("info", "arm.blend", "--json").document["etag"]
-    shell.run("restore", "arm.blend", etag, "--if-match", f'"{now}"').check_done()
+    shell.run("restore", "arm.blend", old, "--if-match", f'"{now}"').check_done()
     assert shell.pull("arm.blend") == THEIRS
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ggg_cloud_addon.cloud_storage import ComponentInfo, known
-from ggg_cloud_addon.cloud_storage.known import DAY, Known, Version
+from ggg_cloud_addon.cloud_storage.known import DAY, Known
 
-ARM = ComponentInfo("arm.blend", 3, datetime.now(UTC), "e1", sha256="s1")
-NEWER = replace(ARM, etag="e2", sha256="s2")
+ARM = ComponentInfo("arm.blend", 3, datetime.now(UTC), "e1")
+NEWER = replace(ARM, etag="e2")
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def test_a_file_is_known_by_where_it_really_lies(open_known: Callable[..., Known
     file.touch()
     (tmp_path / "link.blend").symlink_to(file)
     open_known().remember_pull(ARM, file)
-    assert open_known().of_file("arm.blend", file) == Version("e1", "s1")
-    assert open_known().of_file("arm.blend", tmp_path / "link.blend") == Version("e1", "s1")
+    assert open_known().of_file("arm.blend", file) == "e1"
+    assert open_known().of_file("arm.blend", tmp_path / "link.blend") == "e1"
     assert open_known().of_file("arm.blend", tmp_path / "other.blend") is None
     assert open_known().of_file("leg.blend", file) is None
     assert open_known("another store").of_file("arm.blend", file) is None
@@ -39,27 +39,15 @@ def test_what_was_pushed_is_told_from_what_was_only_seen(open_known: Callable[..
     open_known().remember_pushes([(ARM, tmp_path / "arm.blend")])
     open_known().remember_shown([("arm.blend", "e2")])
     assert open_known().pushed("arm.blend") == open_known().of_file("arm.blend", tmp_path / "arm.blend")
-    assert open_known().pushed("arm.blend") == Version("e1", "s1")
-    assert open_known().seen("arm.blend") == Version("e2")
-
-
-def test_a_listing_does_not_forget_the_content_of_what_it_shows(open_known: Callable[..., Known]) -> None:
-    open_known().remember_pull(ARM)
-    open_known().remember_shown([("arm.blend", "e1")])
-    assert open_known().seen("arm.blend") == Version("e1", "s1")
+    assert open_known().pushed("arm.blend") == "e1"
+    assert open_known().seen("arm.blend") == "e2"
 
 
 def test_an_older_version_is_not_what_the_store_shows(open_known: Callable[..., Known], tmp_path: Path) -> None:
     open_known().remember_pull(NEWER)
     open_known().remember_pull(ARM, tmp_path / "old.blend", is_current=False)
-    assert open_known().seen("arm.blend") == Version("e2", "s2")
-    assert open_known().of_file("arm.blend", tmp_path / "old.blend") == Version("e1", "s1")
-
-
-def test_the_same_content_is_the_same_version_under_another_etag() -> None:
-    assert Version("e1", "s1").is_content_of(replace(ARM, etag="e9"))
-    assert not Version("e1", None).is_content_of(replace(ARM, etag="e9", sha256=None))
-    assert not Version("e1", "s1").is_content_of(NEWER)
+    assert open_known().seen("arm.blend") == "e2"
+    assert open_known().of_file("arm.blend", tmp_path / "old.blend") == "e1"
 
 
 def damage_head(content: bytes) -> bytes:
@@ -86,8 +74,9 @@ def test_a_damaged_memory_knows_nothing_and_begins_anew(
     path = tmp_path / "state" / "known.db"
     path.write_bytes(damage(path.read_bytes()))
     assert open_known().seen("arm.blend") is None
+    path.write_bytes(damage(path.read_bytes()))
     open_known().remember_pull(NEWER)
-    assert open_known().seen("arm.blend") == Version("e2", "s2")
+    assert open_known().seen("arm.blend") == "e2"
 
 
 def test_another_schema_begins_anew(open_known: Callable[..., Known], tmp_path: Path) -> None:
@@ -97,7 +86,7 @@ def test_another_schema_begins_anew(open_known: Callable[..., Known], tmp_path: 
         database.execute("PRAGMA user_version = 999")
     database.close()
     open_known().remember_pull(ARM)
-    assert open_known().seen("arm.blend") == Version("e1", "s1")
+    assert open_known().seen("arm.blend") == "e1"
 
 
 def test_without_a_place_for_it_nothing_is_known(tmp_path: Path) -> None:
@@ -117,7 +106,7 @@ def test_a_memory_that_is_held_is_not_waited_for_long(
     assert open_known().seen("arm.blend") is None
     open_known().remember_pull(NEWER)
     holder.close()
-    assert open_known().seen("arm.blend") == Version("e1", "s1"), "it is not taken for damaged"
+    assert open_known().seen("arm.blend") == "e1", "it is not taken for damaged"
 
 
 def test_several_at_once_lose_nothing(open_known: Callable[..., Known]) -> None:
@@ -141,7 +130,7 @@ def test_what_is_old_is_forgotten(open_known: Callable[..., Known], monkeypatch:
     monkeypatch.setattr(time, "time", lambda: now + 400 * DAY)
     open_known().remember_pull(replace(ARM, component_id="hand.blend"))
     assert open_known().seen("arm.blend") is None
-    assert open_known().seen("leg.blend") == Version("e1", "s1")
+    assert open_known().seen("leg.blend") == "e1"
 
 
 def test_too_much_makes_room_by_what_was_only_shown(
@@ -158,4 +147,4 @@ def test_too_much_makes_room_by_what_was_only_shown(
 def test_names_that_are_no_text_are_no_obstacle(open_known: Callable[..., Known], tmp_path: Path) -> None:
     memory = open_known("folder /stores/\udcff")
     memory.remember_pull(replace(ARM, component_id="\udcfe.blend"), tmp_path / "\udcfd.blend")
-    assert memory.of_file("\udcfe.blend", tmp_path / "\udcfd.blend") == Version("e1", "s1")
+    assert memory.of_file("\udcfe.blend", tmp_path / "\udcfd.blend") == "e1"

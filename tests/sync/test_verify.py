@@ -1,7 +1,9 @@
 """The check of a synced folder: it finds what no sync would see, and changes nothing."""
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from ggg_cloud_addon.cloud_storage import CloudStorageManager, StorageSynchronizer, SyncConfig
 from ggg_cloud_addon.cloud_storage.errors import AccessDeniedError, CancelledError
+from ggg_cloud_addon.cloud_storage.providers.base import ObjectInfo
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 from ggg_cloud_addon.cloud_storage.sync.snapshot import Fingerprint
 from ggg_cloud_addon.cloud_storage.sync.verify import verify
@@ -140,13 +143,30 @@ def test_content_that_changed_without_a_trace_is_found(
     assert found(manager, synced) == [("differs", "arm.blend")]
 
 
+class Rotten(FolderProvider):
+    """A store whose disk gives other bytes than were stored."""
+
+    @contextlib.contextmanager
+    def get(self, key: str, **options: Any) -> Iterator[Any]:
+        with super().get(key, **options) as download:
+            yield RottenDownload(download.info) if key.endswith("arm.blend") else download
+
+
+@dataclass
+class RottenDownload:
+    info: ObjectInfo
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"rotten"
+
+
 def test_an_object_that_was_damaged_is_found(synced: Path, store: FolderProvider, manager: CloudStorageManager) -> None:
-    put_back(stored(store, "arm.blend"), b"ARM.BLEND" * 100)
-    (finding,) = verify(manager, SyncConfig(local_dir=synced)).findings
+    rotten = CloudStorageManager(manager.config, Rotten(store.root))
+    (finding,) = verify(rotten, SyncConfig(local_dir=synced)).findings
     assert (finding.kind, finding.path) == ("damaged", "arm.blend")
     assert "push it again from here" in finding.sentence
     (synced / "arm.blend").unlink()
-    assert found(manager, synced) == [("damaged", "arm.blend"), ("only there", "arm.blend")]
+    assert found(rotten, synced) == [("damaged", "arm.blend"), ("only there", "arm.blend")]
 
 
 def test_names_that_cannot_be_stored_and_files_that_are_folders_are_told(

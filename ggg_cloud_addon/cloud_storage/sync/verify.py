@@ -168,7 +168,12 @@ def _compared(
             yield Finding("unreadable", path, side.error)
     if there is not None and there.error is None and there.stored not in (None, there.sha256):
         mend = "push it again from here" if here and here.sha256 == there.stored else "restore an older version of it"
-        yield Finding("damaged", path, f'"{path}" is damaged in the store: its SHA-256 is not the stored one; {mend}.')
+        yield Finding(
+            "damaged",
+            path,
+            f'"{path}" is damaged in the store, or another tool wrote it and kept the metadata: its bytes do not have '
+            f"the SHA-256 that is stored with them; {mend}.",
+        )
     elif here and there and file and found and not (here.error or there.error) and here.sha256 != there.sha256:
         yield _difference(path, here, there, file, found, known)
     if here is None and there is None:

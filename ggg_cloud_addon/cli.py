@@ -234,6 +234,8 @@ def _restore(args: argparse.Namespace) -> Answer:
 
 
 def _sync(args: argparse.Namespace) -> Answer:
+    if not Path(args.folder).exists():  # a slip in its name would fetch everything into a new one
+        raise UsageError(f'The folder "{args.folder}" does not exist; check the path.')
     given = {
         "direction": args.direction,
         "delete_files": args.delete,

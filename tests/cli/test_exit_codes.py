@@ -17,9 +17,6 @@ from shell import Answer, Shell
 TABLE = Path(__file__).parents[2] / "docs" / "exit-codes.md"
 MB = 1_000_000
 
-NOT_YET = ("sync-no-folder",)
-"""Rows that the sync does not keep to yet."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -47,18 +44,11 @@ def rows() -> list[Row]:
 def test_every_row_has_a_function_and_every_function_a_row() -> None:
     names = [row.name for row in rows()]
     assert sorted(names) == sorted(CASES)
-    assert set(NOT_YET) <= set(names)
     unread = [text for text in TABLE.read_text(encoding="utf-8").splitlines() if re.match(r"\| `", text)]
     assert len(unread) == len(names), "a row that the test cannot read"
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        pytest.param(row, id=row.name, marks=[pytest.mark.xfail(strict=True)] if row.name in NOT_YET else [])
-        for row in rows()
-    ],
-)
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
 def test_a_row_is_true(row: Row, shell: Shell, zoe: Shell) -> None:
     answer = CASES[row.name](Studio(shell, zoe))
     told = [*answer.out.splitlines(), *answer.err.splitlines()]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ggg_cloud_addon.cloud_storage import files
 from ggg_cloud_addon.cloud_storage.providers.base import Download, Source
 
 EVENTS = {
@@ -25,7 +26,6 @@ EVENTS = {
     "os.utime": "touch",
     "sqlite3.connect": "state",
 }
-O_TMPFILE = getattr(os, "O_TMPFILE", -1)
 REQUESTS = ("check", "list", "head", "get", "put", "delete", "erase")
 KINDS = ("any", *sorted({*EVENTS.values()}), *REQUESTS, "bytes")
 
@@ -72,8 +72,8 @@ class Steps:
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
         """An audit event; locks are no step, as nothing hangs on the moment they are taken."""
         paths = [str(each) for each in arguments[:2]]
-        if event == "open" and isinstance(arguments[2], int) and arguments[2] & O_TMPFILE == O_TMPFILE:
-            return  # filelock finds out whether the folder has locks
+        if files._holding.locked() and not self.dead:
+            return  # while a lock is taken nothing else of this process can happen, and nothing hangs on it
         if any(path.startswith(self._roots) for path in paths) and (self.dead or not paths[0].endswith("lock")):
             self.take(EVENTS[event], paths[1] if event == "os.rename" else None)
 

@@ -91,6 +91,14 @@ def test_a_run_with_a_wrong_clock_removes_nothing(times: Times, days: float) -> 
     assert "before" not in times.run_daily(3)
 
 
+def test_no_run_puts_its_files_among_those_of_another_one(times: Times) -> None:
+    times.now += timedelta(days=40)
+    first = times.throw(arm=10)
+    times.now -= timedelta(days=40)
+    assert first.place("arm.blend") != times.throw(arm=20).place("arm.blend")
+    assert len([*times.root.rglob("arm.blend")]) == 2
+
+
 def test_a_wrong_clock_after_the_state_was_lost_removes_nothing(times: Times) -> None:
     times.throw(arm=10)
     (times.root / ".ggg_cloud" / "state.db").unlink()

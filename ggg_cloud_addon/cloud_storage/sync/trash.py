@@ -25,7 +25,10 @@ class Trash:
         """Nothing is written yet."""
         self._folder = root / STATE_FOLDER / "trash"
         self._clock = clock
-        self._run = self._folder / clock.now.strftime(NAME)
+        began = clock.now
+        while (self._folder / began.strftime(NAME)).exists():  # also where the clock was set back
+            began += timedelta(microseconds=1)
+        self._run = self._folder / began.strftime(NAME)
 
     def place(self, path: str) -> Path:
         """Where this run keeps what was under this path."""

@@ -141,3 +141,11 @@ def test_an_object_that_comes_back_deletes_nothing_here(
     assert isinstance(result.errors["arm.blend"], PreconditionFailedError)
     assert ann.tree()["arm.blend"] == arm
     settle(ann, bob)
+
+
+def test_a_folder_in_the_place_of_a_file_is_a_delete_of_the_file(ann: User, bob: User, arm: bytes) -> None:
+    ann.delete("arm")
+    ann.path("arm").mkdir()
+    (ann.path("arm") / "notes.txt").touch()
+    assert ann.sync().ok
+    assert {*objects_of(ann)} == {"leg.blend"}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from stat import S_ISDIR
 
 from pathvalidate import sanitize_filename
 
@@ -189,8 +190,10 @@ class Applier:
     def _look_again(self, path: str, *, but_ctime: bool = False) -> None:
         """Raise SourceChangedError unless the local file is still what the scan saw."""
         seen = None
-        with contextlib.suppress(FileNotFoundError):
-            seen = Fingerprint.of(os.lstat(self._root / path))
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            stat = os.lstat(self._root / path)
+            if not S_ISDIR(stat.st_mode):  # a folder may have taken the place of a deleted file
+                seen = Fingerprint.of(stat)
         planned = self._local[path].fingerprint if path in self._local else None
         if but_ctime and planned is not None and seen is not None:
             planned = replace(planned, ctime_ns=seen.ctime_ns)

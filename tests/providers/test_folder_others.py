@@ -430,3 +430,10 @@ def test_a_swap_at_random_moments_of_a_reader_is_one_whole_content(store: Folder
     stop.set()
     reader.join()
     assert problems == []
+
+
+def test_an_empty_folder_that_another_program_left_is_no_twin(store: FolderProvider) -> None:
+    put(store, "robot/arm.blend", b"arm")
+    (store.root / "robot" / "arm.blend").unlink()
+    put(store, "Robot/arm.blend", b"arm")
+    assert [info.key for info in store.list().objects] == ["Robot/arm.blend"]

@@ -54,6 +54,8 @@ class Twins:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     names.update(os.listdir(folder))
                 twins = sorted(each for each in names - {name} if fold(each) == fold(name))
+                if name not in names:
+                    twins = [each for each in twins if not _removed_if_empty(folder / each)]
                 if twins and name not in names:
                     raise InvalidIdError(
                         f'"{key}" cannot be stored beside the folder "{twins[0]}": on Windows and macOS "{name}" is '
@@ -62,3 +64,12 @@ class Twins:
                 if name in names:
                     self._spelled.add(folder / name)
             folder /= name
+
+
+def _removed_if_empty(folder: Path) -> bool:
+    """Remove what another program left when it took the last file out."""
+    try:
+        folder.rmdir()
+    except OSError:  # not empty, or no folder
+        return False
+    return True

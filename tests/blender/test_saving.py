@@ -73,9 +73,10 @@ class Told:
     def __getattr__(self, name):
         return getattr(self.inner, name)
 
-    def put(self, *arguments, **options):
-        info = self.inner.put(*arguments, **options)
-        tell("uploaded", info.sha256)
+    def put(self, key, *arguments, **options):
+        info = self.inner.put(key, *arguments, **options)
+        if key.endswith(".blend"):  # no mark of the store
+            tell("uploaded", info.sha256)
         return info
 
 manager = CloudStorageManager(CloudStorageConfig(root=store, prefix="models"))

@@ -16,6 +16,7 @@ sys.path[:0] = [str(TESTS / "sync"), str(TESTS / "providers")]  # whose scenario
 from users import User, Watched  # noqa: E402
 
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider  # noqa: E402
+from ggg_cloud_addon.cloud_storage.sync import apply  # noqa: E402
 
 pytest.register_assert_rewrite("test_sync")
 
@@ -93,6 +94,12 @@ def empty(drive: Drive) -> None:
     for each in [*drive.backing.iterdir(), *drive.root.iterdir()]:
         shutil.rmtree(each) if each.is_dir() else each.unlink()
     drive.mount()
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_saves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program saves anything here, so that nothing has to be absent for a while to count as deleted."""
+    monkeypatch.setattr(apply, "SAVE_SECONDS", 0, raising=False)
 
 
 @pytest.fixture

@@ -22,20 +22,23 @@ EVENING = {
 }
 """What both have at the end, and beside it a conflict copy with the content :data:`LOSER`."""
 LOSER = b"quarrel by ann"
+MORNING = {
+    "deleted_here.blend": b"deleted by ann",
+    "deleted_there.blend": b"deleted by bob",
+    "edited_here.blend": b"before",
+    "edited_there.blend": b"before, too",
+    "kept.blend": b"kept",
+    "quarrel.blend": b"before the quarrel",
+    "robot/deleted_here.blend": b"robot deleted by ann",
+    "robot/deleted_there.blend": b"robot deleted by bob",
+}
+"""What both have at the beginning."""
+CONTENTS = {LOSER, *MORNING.values(), *EVENING.values()}
 
 
 def work(ann: User, bob: User) -> None:
     """Bob's work is in the store; ann's waits for her next sync."""
-    ann.save(
-        kept=b"kept",
-        edited_here=b"before",
-        edited_there=b"before, too",
-        deleted_here=b"deleted by ann",
-        deleted_there=b"deleted by bob",
-        quarrel=b"before the quarrel",
-        robot__deleted_here=b"robot deleted by ann",
-        robot__deleted_there=b"robot deleted by bob",
-    )
+    ann.save(**{name.removesuffix(".blend").replace("/", "__"): content for name, content in MORNING.items()})
     settle(ann, bob)
     bob.save(edited_there=b"edited by bob", new_there=b"new by bob", robot__new_there=b"robot by bob")
     bob.save(quarrel=b"quarrel by bob")
@@ -52,13 +55,8 @@ def is_evening(tree: dict[str, bytes]) -> bool:
 
 
 def kept(*folders: Path) -> set[bytes]:
-    """All content that lies anywhere in these folders: as file, version, trash or conflict copy."""
-    return {
-        path.read_bytes()
-        for folder in folders
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix not in (".json", ".db", ".lock", ".ggg_part") and path.name != "id"
-    }
+    """The day's content that lies anywhere in these folders: as file, version, trash or conflict copy."""
+    return CONTENTS & {path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
 
 
 def sync_in_child(user: User) -> list[tuple[str, str]]:

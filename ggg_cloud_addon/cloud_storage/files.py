@@ -26,7 +26,7 @@ SWEEP_SECONDS = 10
 """A sweep holds a part's lock for milliseconds."""
 BUSY_SECONDS = (0.02, 0.1, 0.3, 0.6)
 """Waits between the tries to replace a file that another program has open."""
-NO_FLOCK = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.ENOTTY})
+NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.ENOTTY})
 """What ``flock`` fails with on drives that have no file locks."""
 LEASE = ".lease"
 """Begins the name of the file that stands for a lock there."""
@@ -154,7 +154,7 @@ def take_lock(path: Path, seconds: float, mode: int | None = None) -> BaseFileLo
     try:
         lock.acquire(timeout=seconds)
     except OSError as error:
-        if error.errno not in NO_FLOCK:
+        if error.errno not in NO_LOCKS:
             raise
         lock = SoftFileLease(path.with_name(LEASE + path.name), **options)
         lock.acquire(timeout=seconds)

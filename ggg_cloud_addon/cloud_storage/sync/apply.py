@@ -46,9 +46,10 @@ class Applier:
         base: Base,
         trash: Trash,
         moved: Callable[[Path], object],
+        expect_folder: Callable[[], object],
     ) -> None:
         """``local``, ``remote`` and ``base`` are the snapshots that the plan was made of; ``moved`` is as for
-        :func:`~..transfers.downloading`."""
+        :func:`~..transfers.downloading`, and ``expect_folder`` is :meth:`.state.State.expect_folder`."""
         self._provider = provider
         self._prefix = prefix
         self._root = root
@@ -58,6 +59,7 @@ class Applier:
         self._tmp = root / TMP_FOLDER
         self._trash = trash
         self._moved = moved
+        self._expect_folder = expect_folder
         self._real_root = os.path.realpath(root)
         self._steps: dict[Kind, Callable[[str, Progress], Steps[Known]]] = {
             Kind.UPLOAD: self._upload,
@@ -124,6 +126,7 @@ class Applier:
             if path in self._local:
                 keep_old()
                 self._look_again(path, but_ctime=True)  # a copy takes its time, and a link changes the ctime
+            self._expect_folder()
             # Of the part, not of the target after the move: that may be edited by then.
             arrived.append(Fingerprint.of(part.stat(), moved=True))
 
@@ -137,6 +140,7 @@ class Applier:
             before_replace=keep_what_is_there,
             moved=self._moved,
         )
+        self._expect_folder()
         assert info.sha256 is not None
         return {path: BaseFile(arrived[0], info.sha256, info.etag)}
 
@@ -194,13 +198,22 @@ class Applier:
             stat = os.lstat(self._root / path)
             if not S_ISDIR(stat.st_mode):  # a folder may have taken the place of a deleted file
                 seen = Fingerprint.of(stat)
+        if seen is None:
+            self._expect_folder()
         planned = self._local[path].fingerprint if path in self._local else None
         if but_ctime and planned is not None and seen is not None:
             planned = replace(planned, ctime_ns=seen.ctime_ns)
+        if planned is None and seen is not None and self._is_a_twin(path):
+            seen = None
         if seen != planned:
             raise SourceChangedError(f'"{path}" was changed here during the sync; the next run looks again.')
         if planned is None and path in self._base and self._is_being_saved(path):
             raise SourceChangedError(f'"{path}" is being saved; the next run looks again.')
+
+    def _is_a_twin(self, path: str) -> bool:
+        """Whether a name that is not there finds another one, on a system that ignores case or Unicode form."""
+        target = self._root / path
+        return target.name not in os.listdir(target.parent)
 
     def _is_being_saved(self, path: str) -> bool:
         """Whether the files beside an absent one say that Blender is replacing it right now."""

@@ -4,24 +4,29 @@ import contextlib
 import logging
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ..errors import LocalFileError
-from ..files import sweep_parts, translated
+from ..files import NO_LOCKS, sweep_parts, take_lock, translated
 from ..names import STATE_FOLDER
 from .snapshot import Base, BaseFile, Fingerprint
+
+if sys.platform != "win32":
+    import fcntl
 
 log = logging.getLogger(__name__)
 
 TMP_FOLDER = f"{STATE_FOLDER}/tmp"
 """Where downloads arrive; each sync sweeps what a killed one left there."""
 DATABASE = "state.db"
+LOCK = "lock"
 SCHEMA = 3
 """Written into the database; another one's state counts as lost."""
 FORMER_SCHEMA = 2
@@ -51,12 +56,26 @@ class State:
     nothing is known nothing is deleted.
     """
 
-    def __init__(self, database: sqlite3.Connection, flush: Callable[[], object]) -> None:
-        """Use :func:`open_state`."""
+    def __init__(self, database: sqlite3.Connection, flush: Callable[[], object], folder: Path | None = None) -> None:
+        """Use :func:`open_state`; ``folder`` is where the state lies, if it is not a copy."""
         self._database = database
         self._flush = flush
+        self._folder = folder
+        self._place = _place(folder)
         self._news: dict[str, BaseFile | None] = {}
         self._saved = time.monotonic()
+
+    def expect_folder(self) -> None:
+        """See that the folder is still there in which this state was opened: its drive can go away at any moment, and
+        then all its files are missing, but not deleted.
+
+        Raises:
+            LocalFileError: it is not.
+        """
+        if self._folder is not None and (self._place is None or _place(self._folder) != self._place):
+            raise LocalFileError(
+                f'"{self._folder.parent}" went away during the sync; connect its drive again and sync once more.'
+            )
 
     def load(self) -> Base:
         """Every path of the last sync."""
@@ -140,9 +159,8 @@ def open_state(
         return
     with translated(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
         try:
-            lock.acquire(timeout=0)
+            lock = take_lock(folder / LOCK, 0)
         except Timeout:
             raise LocalFileError(f'Another sync of "{local_dir}" is running; wait until it ends.') from None
     try:
@@ -150,7 +168,7 @@ def open_state(
             (local_dir / TMP_FOLDER).mkdir(exist_ok=True)
             sweep_parts(local_dir / TMP_FOLDER)
         with contextlib.closing(_open_database(folder / DATABASE, store, location)) as database:
-            state = State(database, flush)
+            state = State(database, flush, folder)
             try:
                 yield state
             finally:
@@ -215,19 +233,46 @@ def _connected(path: Path) -> contextlib.closing[sqlite3.Connection]:
 
     Not with "ro", by which SQLite refuses to read what a killed sync left half written, instead of rolling it back.
     """
-    return contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True))
+    return contextlib.closing(_connect(path, "rw"))
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """A database on a drive without file locks is opened without (SQLite, "URI filenames": nolock); our own lock keeps
+    other syncs away there."""
+    nolock = "" if _has_locks(path.parent) else "&nolock=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}{nolock}", uri=True)
+
+
+def _has_locks(folder: Path) -> bool:
+    if sys.platform == "win32":
+        return True
+    try:
+        with (folder / LOCK).open("rb+") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in NO_LOCKS
+    return True
+
+
+def _place(folder: Path | None) -> tuple[int, int] | None:
+    """What tells a folder from another one in its place."""
+    if folder is not None:
+        with contextlib.suppress(OSError):
+            stat = folder.stat()
+            return stat.st_dev, stat.st_ino
+    return None
 
 
 def _open_database(path: Path, store: str, location: str) -> sqlite3.Connection:
     try:
-        return _prepared(sqlite3.connect(path), store, location)
+        return _prepared(_connect(path, "rwc"), store, location)
     except sqlite3.OperationalError:  # locked, or the disk: it may be good all the same
         raise
     except sqlite3.DatabaseError:
         log.warning("The sync state %s cannot be read; this is a first sync again", path, exc_info=True)
         os.replace(path, path.with_suffix(".damaged"))
         path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # which SQLite would play back into the new one
-        return _prepared(sqlite3.connect(path), store, location)
+        return _prepared(_connect(path, "rwc"), store, location)
 
 
 def _prepared(database: sqlite3.Connection, store: str, location: str) -> sqlite3.Connection:

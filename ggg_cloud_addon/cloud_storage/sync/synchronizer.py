@@ -96,7 +96,8 @@ class StorageSynchronizer:
             # Else a sync that is stopped would first read all that it meant to compare.
             ending.callback(readers.shutdown, wait=False, cancel_futures=True)
             if not dry_run:
-                ending.enter_context(parts_in(self._root / TMP_FOLDER))
+                with translated(self._root):
+                    ending.enter_context(parts_in(self._root / TMP_FOLDER))
             say(f"Looking at {self._root} and {location}")
             known = state.load()
             # To ask a store what it can do may take a write, and a dry run makes none.
@@ -106,6 +107,7 @@ class StorageSynchronizer:
             comparer = Comparer(self._provider, self._prefix, self._root, readers)
             looked = time.monotonic()
             found, local, remote = self._look(base, identity, tell, readers)
+            state.expect_folder()  # a drive that went away looks like an empty folder
             missing = promises.result() if promises else ()
             for sentence in missing:
                 say(sentence)
@@ -136,14 +138,25 @@ class StorageSynchronizer:
             if approve is not None and not approve(replace(result, dry_run=True)):
                 return replace(result, dry_run=True)
             trash = Trash(self._root, state.clock(datetime.now()))
-            applier = Applier(self._provider, self._prefix, self._root, local, remote, base, trash, folders.add)
+            applier = Applier(
+                self._provider,
+                self._prefix,
+                self._root,
+                local,
+                remote,
+                base,
+                trash,
+                folders.add,
+                state.expect_folder,
+            )
             applier.outwait_saves(plan, looked, lambda: tell(Looked(len(local) + len(remote))))
             runner = Runner(applier, pool, self._jobs, state, result, say, tell)
             runner.run([each for each in plan if each.kind in DELETES])  # their places may be taken by what arrives
             runner.run([each for each in plan if each.kind not in (*DELETES, *WAITING)])
             self._finish(state, result, identity, is_older=is_older)
             if result.done or result.errors:  # else nothing came into the trash either
-                trash.empty(self._config.trash_days, self._config.trash_size)
+                with translated(self._root):
+                    trash.empty(self._config.trash_days, self._config.trash_size)
         result.notes = notes(result.done, self._config, tell)
         log.info("Synced %s: %s", self._root, result.get_summary_string())
         return result

@@ -65,12 +65,46 @@ def test_a_restored_store_whose_changes_this_folder_has_not_seen_is_an_ordinary_
     assert {each.kind for each in ann.sync().plan} == {Kind.REMEMBER}
 
 
-def test_each_folder_has_one_marker(ann: User, bob: User, arm: bytes, store: FolderProvider) -> None:
+def test_an_older_state_is_no_older_store(ann: User, bob: User, arm: bytes) -> None:
+    """As where somebody puts back a backup of his own folder."""
+    state = ann.folder / ".ggg_cloud" / "state.db"
+    before = state.read_bytes()
+    for number in range(3):
+        ann.save(arm=b"%d" % number)
+        ann.sync()
+    state.write_bytes(before)
+    ann.delete("leg")
+    result = ann.sync()
+    assert not result.store_is_older
+    assert "leg.blend" not in objects_of(ann)
+
+
+@pytest.mark.parametrize("left", [1, 2, 3])
+def test_a_run_that_dies_while_it_leaves_its_marker_makes_no_older_store(
+    ann: User, bob: User, arm: bytes, left: int
+) -> None:
+    for number in range(left):
+        ann.save(arm=b"%d" % number)
+        ann.sync()
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    ann.save(arm=b"new arm")
+    ann.provider.before["put"] = lambda: ann.provider.before.update(put=die)  # at the second one, the marker's
+    with pytest.raises(KeyboardInterrupt):
+        ann.sync()
+    ann.delete("leg")
+    assert not ann.sync().store_is_older
+    settle(ann, bob)
+
+
+def test_each_folder_has_few_markers(ann: User, bob: User, arm: bytes, store: FolderProvider) -> None:
     for number in range(3):
         ann.save(arm=b"%d" % number)
         settle(ann, bob)
     markers = [path.relative_to(store.root / "models") for path in (store.root / "models/.ggg_cloud").rglob("*")]
-    assert len([path for path in markers if (store.root / "models" / path).is_file()]) == 2
+    assert len([path for path in markers if (store.root / "models" / path).is_file()]) == 4
     assert not [info for info in ann.manager.list_components() if ".ggg_cloud" in info.component_id]
 
 

@@ -104,6 +104,8 @@ class World:
         self.is_certain = True
         """Whether no answer and no state was lost since."""
         self._meddled: set[str] = set()
+        self._unsettled: set[str] = set()
+        """What waited for a person at the last rest."""
         self._backup: Any = None
         self.shown: set[bytes] = set()
         """What the clients' files held when an older store was put in place of the one that they had seen."""
@@ -406,7 +408,7 @@ class World:
         with self.nothing_vanishes():
             result = self.sync(client, provider=provider)
             assert not result.errors, result.errors
-        assert result.plan or provider.asked <= {"check", "list", "tidy", "head"}, provider.asked
+        assert result.plan or provider.asked <= {"check", "list", "tidy", "get"}, provider.asked
         return result.plan
 
     # -- what must hold
@@ -473,6 +475,7 @@ class World:
         self.tree = store
         self.events.clear()
         self._meddled.clear()
+        self._unsettled = waiting
         self.is_certain = not waiting
 
     def _check_waiting(self, client: Client, kind: Kind, path: str, reason: str) -> None:
@@ -494,7 +497,7 @@ class World:
             events, before, now = self.events.get(path, []), self.tree.get(path), store.get(path)
             if "(conflict" in path or _is_in_the_way(path, names):
                 continue
-            if not events and path not in self._meddled:
+            if not events and path not in self._meddled | self._unsettled:
                 assert now == before, f"{path} was {before} and is {now}, untouched"
             if not self.is_certain or not events or path in self._meddled:
                 continue

@@ -437,3 +437,29 @@ def test_an_empty_folder_that_another_program_left_is_no_twin(store: FolderProvi
     (store.root / "robot" / "arm.blend").unlink()
     put(store, "Robot/arm.blend", b"arm")
     assert [info.key for info in store.list().objects] == ["Robot/arm.blend"]
+
+
+@pytest.mark.parametrize("act", ["put", "delete"])
+@pytest.mark.parametrize("system", ["exchange", "links only"])
+def test_a_link_that_a_crash_left_is_in_nobodys_way(
+    store: FolderProvider, monkeypatch: pytest.MonkeyPatch, system: str, act: str
+) -> None:
+    """A rename to another link of the same file does nothing (POSIX)."""
+    limit(monkeypatch, system)
+    put(store, KEY, b"pushed")
+    save(store.root / KEY, b"by hand")
+    (home,) = (path.parent for path in store.root.rglob("record.json"))
+    for left in ("0.old", "0123abcd"):
+        os.link(store.root / KEY, home / f"{store.head(KEY).version_id}.{left}")
+    if act == "put":
+        put(store, KEY, b"new", IfMatch(store.head(KEY).etag))
+        assert contents(store, KEY) == [b"new", b"by hand", b"pushed"]
+    else:
+        store.delete(KEY)
+        assert keys(store) == []
+        assert contents(store, KEY) == [b"by hand", b"pushed"]
+    assert {path.name for path in home.iterdir()} == {
+        "record.json",
+        "stamp",
+        *(each.version_id for each in store.versions(KEY)),
+    }

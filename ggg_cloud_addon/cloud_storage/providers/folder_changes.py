@@ -79,7 +79,7 @@ class Changes:
         created = former.entry_of(stat).created if stat else utc_from_ns(part.lstat().st_mtime_ns).isoformat()
         entry = Entry(version, sha256, created, metadata)
         link = self._records.version_path(key, version)
-        placing = _Placing(key, path, part.lstat(), link, link.with_name(f"{version}.new"))
+        placing = _Placing(key, path, part.lstat(), link, self._records.new_name(key, version))
         try:
             self._records.write(replace(former, entries=(entry, *former.entries), is_deleted=False))
             with contextlib.suppress(OSError):  # the file system has no hard links
@@ -112,7 +112,7 @@ class Changes:
         there by then is replaced just so.
         """
         key, path, new = placing.key, placing.path, placing.new
-        for number in range(TRIES):
+        for _ in range(TRIES):
             try:
                 self._make_parent(key, path)
                 if stat is None:
@@ -120,7 +120,7 @@ class Changes:
                     return None, False
                 aside = self._records.version_path(key, version_of(stat))
                 if not is_same(file_stat(aside), stat):
-                    aside = aside.with_name(f"{aside.name}.{number}.old")
+                    aside = self._records.new_name(key, version_of(stat))
                 caught = swap(new, path, stat, aside, self._records.tmp())
                 is_it = caught == aside or is_same(file_stat(caught), stat)
                 if is_it or condition is None:
@@ -157,11 +157,11 @@ class Changes:
 
     def remove(self, key: str, path: Path, condition: Condition) -> None:
         """Move the file to its versions."""
-        for number in range(TRIES):
+        for _ in range(TRIES):
             stat, record, is_ours = self._compared(key, path, condition)
             if stat is None:
                 raise problems.not_found(key)
-            aside = self._records.version_path(key, f"{version_of(stat)}.{number}.old")
+            aside = self._records.new_name(key, version_of(stat))
             is_known = is_ours and stat.st_size > SMALL
             if not record.find(version_of(stat)):
                 record = record.with_entry(record.entry_of(stat))

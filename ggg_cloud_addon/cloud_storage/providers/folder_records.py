@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import threading
 import time
@@ -188,6 +189,10 @@ class Records:
     def version_path(self, key: str, version_id: str) -> Path:
         """Where the content of a version lies, from before it became the object where there are hard links."""
         return self.home(key) / version_id
+
+    def new_name(self, key: str, version_id: str) -> Path:
+        """A name beside it that no crash has left: a rename to another link of the same file would do nothing."""
+        return self.home(key) / f"{version_id}.{secrets.token_hex(4)}"
 
     def find_kept(self, record: Record, version_id: str) -> Path | None:
         """The file of a version."""

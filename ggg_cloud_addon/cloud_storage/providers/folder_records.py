@@ -122,7 +122,7 @@ class Records:
 
     def mark_store(self) -> None:
         """Give the store a mark that no other one has, unless it has its own already; nothing else makes its folder."""
-        self._private.parent.mkdir(parents=True, exist_ok=True)
+        self._shared.make_root()
         self._shared.make(self._private, self._private.parent)
         with part_file(self.tmp(), "id") as part:
             with part.open("wb") as writer:

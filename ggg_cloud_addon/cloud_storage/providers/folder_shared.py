@@ -3,6 +3,7 @@
 import contextlib
 import os
 from pathlib import Path
+from stat import S_ISGID
 
 
 class Shared:
@@ -16,6 +17,16 @@ class Shared:
     def file_mode(self) -> int:
         """The permissions of a new file."""
         return self._root.stat().st_mode & 0o666
+
+    def make_root(self) -> None:
+        """Make the store's folder if it is not there; in a folder of a group (setgid) with the permissions of that one,
+        whatever the user's umask is."""
+        made = [each for each in (self._root, *self._root.parents) if not each.exists()]
+        self._root.mkdir(parents=True, exist_ok=True)
+        for folder in reversed(made):
+            mode = folder.parent.stat().st_mode
+            if os.name == "posix" and mode & S_ISGID:
+                self._give(folder, mode & 0o2777)
 
     def make(self, folder: Path, below: Path) -> None:
         """Make a folder and those above it, but never ``below``: a drive that is not mounted has no such folder.

@@ -266,12 +266,14 @@ class FolderProvider:
     def _pages(self, prefix: str, after: str) -> Iterator[Page]:
         """All pages of a listing; the last one has no token."""
         found: list[ObjectInfo] = []
-        for key, stat in walk(self.root, prefix, after):
+        unreadable: list[str] = []
+        for key, stat in walk(self.root, prefix, after, unreadable):
             if len(found) == PAGE_SIZE:
-                yield Page(tuple(found), next_token=found[-1].key)
-                found = []
+                yield Page(tuple(found), found[-1].key, tuple(unreadable))
+                found.clear()
+                unreadable.clear()
             found.append(ObjectInfo(key, stat.st_size, utc_from_ns(stat.st_mtime_ns), etag_of(stat)))
-        yield Page(tuple(found), next_token=None)
+        yield Page(tuple(found), None, tuple(unreadable))
 
     @contextlib.contextmanager
     def _translated(self, key: str | None = None) -> Iterator[None]:

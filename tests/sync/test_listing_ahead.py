@@ -86,8 +86,7 @@ def test_an_error_of_a_page_reaches_who_takes_its_objects(seven: User, pool: Thr
     provider.bad_page = page
     taken = []
     with listing_ahead(provider, "models/", pool) as found, pytest.raises(StoreUnavailableError, match="broke"):
-        for each in found:
-            taken.extend(info.key for info in each.objects)
+        taken.extend(info.key for each in found for info in each.objects)
     assert (len(taken), provider.asked) in ((0, page), (PER_PAGE * (page - 1), page))
 
 

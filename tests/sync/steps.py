@@ -164,6 +164,9 @@ class _SteppedSource:
             def __exit__(self, *_: object) -> None:
                 reader.close()
 
+            def fileno(self) -> int:
+                return reader.fileno()
+
             def read(self, size: int = -1) -> bytes:
                 steps.take("bytes")
                 return read(size)

@@ -328,13 +328,15 @@ class World:
                     self.sync(client, provider=SteppedProvider(FolderProvider(store), steps))
             finally:
                 if steps.fired:
-                    left = [path for path in store.rglob("*") if path.is_file()]
+                    left = [path for path in store.rglob("*") if path.is_file() and path.suffix != ".lock"]
                     shutil.rmtree(store)
                     away.rename(store)
+                    for part in (store / STORE_FOLDER / "tmp").glob(".*"):
+                        part.unlink()  # it could not be removed while the drive was away; the next process does it
             assert not steps.fired or not left, left
         if steps.fired:
             self.is_certain = False
-            self.begin_anew()  # what could not be removed on the drive that was away is for the next process
+            self.begin_anew()
         return steps.fired
 
     def sync_on_a_bad_day(self, client: Client, rate: float, seed: int) -> None:

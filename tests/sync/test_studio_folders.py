@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from memory_store import KINDS as MEMORY_STORES
+from memory_store import MemoryProvider
 from users import User, Watched, objects_of, settle
 
 from ggg_cloud_addon.cloud_storage import SyncConfig
@@ -273,6 +275,18 @@ def test_an_edit_here_is_one_although_the_store_was_touched(
     ann.save(arm=b"new arm")
     os.utime(store.root / "models" / "arm.blend")
     assert [(each.kind, each.path) for each in ann.sync().plan] == [(Kind.UPLOAD, "arm.blend")]
+
+
+@pytest.mark.parametrize("kind", MEMORY_STORES)
+def test_an_object_that_was_replaced_under_its_old_metadata_is_a_change(tmp_path: Path, kind: str) -> None:
+    """The SHA-256 in it says that nothing changed there, so that an edit here would replace it without a question."""
+    store = MemoryProvider(MEMORY_STORES[kind])
+    ann = User(tmp_path / "ann", store)
+    ann.save(arm=b"the arm")
+    ann.sync()
+    store.rewrite("models/arm.blend", b"by tool")
+    ann.save(arm=b"new arm")
+    assert [(each.kind, each.path) for each in ann.sync().plan] == [(Kind.KEEP_BOTH, "arm.blend")]
 
 
 def test_the_state_of_the_former_release_is_taken_over(ann: User, bob: User, arm: bytes) -> None:

@@ -94,6 +94,23 @@ def test_a_delete_waits_for_longer_than_a_save_takes(ann: User, arm: bytes, monk
     assert "arm.blend" not in objects_of(ann)
 
 
+def test_a_long_listing_does_not_count_as_waiting(ann: User, arm: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else where it takes longer than a save, a file is looked for again right after it was seen to be absent."""
+    monkeypatch.setattr(apply, "SAVE_SECONDS", 0.3)
+    ann.delete("arm")
+    times: list[float] = []
+
+    def take_long() -> None:
+        time.sleep(0.4)
+        times.append(time.monotonic())
+
+    ann.provider.before["list"] = take_long
+    ann.provider.before["delete"] = lambda: times.append(time.monotonic())
+    assert ann.sync().ok
+    listed, deleted = times
+    assert deleted - listed >= 0.3
+
+
 def test_a_sync_that_waits_can_be_cancelled(ann: User, arm: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply, "SAVE_SECONDS", 600)
     ann.delete("arm")

@@ -105,9 +105,9 @@ class StorageSynchronizer:
             promises = readers.submit(lambda: self._provider.capabilities.missing_promises(location)) if ask else None
             base = {path: file for path, file in known.items() if self._config.takes(path)}
             comparer = Comparer(self._provider, self._prefix, self._root, readers)
-            looked = time.monotonic()
             found, local, remote = self._look(base, identity, tell, readers)
             state.expect_folder()  # a drive that went away looks like an empty folder
+            looked = time.monotonic()  # not before: a long listing must not count as waiting for a save to end
             missing = promises.result() if promises else ()
             for sentence in missing:
                 say(sentence)

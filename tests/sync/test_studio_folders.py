@@ -1,6 +1,7 @@
 """Folders and stores as studios have them: with what cannot be read, links, disks inside, odd numbers, deep trees."""
 
 import contextlib
+import errno
 import os
 import shutil
 import sqlite3
@@ -16,7 +17,7 @@ from memory_store import MemoryProvider
 from users import User, Watched, objects_of, settle
 
 from ggg_cloud_addon.cloud_storage import SyncConfig
-from ggg_cloud_addon.cloud_storage.errors import ConfigError
+from ggg_cloud_addon.cloud_storage.errors import ConfigError, LocalFileError
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 from ggg_cloud_addon.cloud_storage.sync.plan import Kind
 from ggg_cloud_addon.cloud_storage.sync.snapshot import BaseFile, Fingerprint
@@ -82,6 +83,33 @@ def test_what_vanished_in_a_folder_that_could_not_be_read_was_not_deleted(as_nob
     as_nobody.delete("robot__leg")
     as_nobody.sync()
     assert as_nobody.tree()["robot/leg.blend"] == objects_of(as_nobody)["robot/leg.blend"] == b"leg"
+
+
+def test_a_listing_of_the_folder_that_breaks_off_stops_the_sync(
+    ann: User, arm: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network drive: what was not listed is not known to be missing."""
+    real = os.scandir
+
+    class BreaksOff:
+        def __init__(self, folder: Path) -> None:
+            self._entries = real(folder)
+            self.close = self._entries.close
+
+        def __enter__(self) -> Iterator[os.DirEntry[str]]:
+            first = next(self._entries)
+            return (self._fail() if number else first for number in range(2))
+
+        def __exit__(self, *_: object) -> None:
+            self.close()
+
+        def _fail(self) -> os.DirEntry[str]:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "scandir", lambda folder: BreaksOff(folder) if Path(folder) == ann.folder else real(folder))
+    with pytest.raises(LocalFileError, match="Input/output error"):
+        ann.sync(max_delete=1)
+    assert len(objects_of(ann)) == 2
 
 
 def test_a_share_that_may_only_be_read_can_be_downloaded(as_nobody: User) -> None:

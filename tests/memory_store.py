@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ggg_cloud_addon.cloud_storage.errors import StorageError, StoreUnavailableError, UnsupportedError
+from ggg_cloud_addon.cloud_storage.files import translated
 from ggg_cloud_addon.cloud_storage.names import check_key, is_reserved
 from ggg_cloud_addon.cloud_storage.providers import problems
 from ggg_cloud_addon.cloud_storage.providers.base import (
@@ -185,7 +186,8 @@ class MemoryProvider:
 
     def vouches_for(self, info: ObjectInfo, path: Path, sha256: str) -> bool:
         """By the ETag, if it is of the content; else it cannot tell."""
-        return self.kind.etag_of_content and info.etag == _md5(path.read_bytes())
+        with translated(path):
+            return self.kind.etag_of_content and info.etag == _md5(path.read_bytes())
 
     def versions(self, key: str) -> tuple[ObjectVersion, ...]:
         if not self.kind.versions:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ggg_cloud_addon.cloud_storage import CloudStorageManager, SyncConfig
 from ggg_cloud_addon.cloud_storage.files import hash_file
-from ggg_cloud_addon.cloud_storage.providers.base import list_all
+from ggg_cloud_addon.cloud_storage.providers.base import list_pages
 from ggg_cloud_addon.cloud_storage.sync.listing import scan_remote
 from ggg_cloud_addon.cloud_storage.sync.scan import scan_local, walk
 from ggg_cloud_addon.cloud_storage.sync.snapshot import BaseFile
@@ -42,8 +42,9 @@ def remember(manager: CloudStorageManager, folder: Path) -> None:
     provider.check()
     config = SyncConfig(local_dir=folder)
     with open_state(folder, f"{provider.identity} {prefix}", provider.location) as state:
-        remote = scan_remote(list_all(provider, prefix), prefix, config, lambda count: None, {})
-        local = scan_local(config, walk(folder, lambda count: None), {}, remote)
+        found = walk(folder, lambda count: None)
+        remote = scan_remote(list_pages(provider, prefix), prefix, config, lambda count: None, {}, found)
+        local = scan_local(config, found, {}, remote)
         for path, there in remote.items():
             state.remember(path, BaseFile(local[path].fingerprint, hash_file(folder / path), there.etag))
 

@@ -15,7 +15,14 @@ from children import ended, in_child
 from conformance import BytesSource, keys, put, race, read
 
 from ggg_cloud_addon.cloud_storage.errors import AccessDeniedError, StoreUnavailableError
-from ggg_cloud_addon.cloud_storage.files import flush_folder, move_into_place, part_file, sweep_parts, take_lock
+from ggg_cloud_addon.cloud_storage.files import (
+    FileSource,
+    flush_folder,
+    move_into_place,
+    part_file,
+    sweep_parts,
+    take_lock,
+)
 from ggg_cloud_addon.cloud_storage.providers import folder_changes, folder_look
 from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent, IfMatch
 from ggg_cloud_addon.cloud_storage.providers.faults import FaultyProvider
@@ -404,3 +411,20 @@ def test_folders_five_hundred_deep(store: FolderProvider) -> None:
 
 def test_the_provider_tells_its_folder(store: FolderProvider) -> None:
     assert store.local_folder == FaultyProvider(store).local_folder == store.root
+
+
+@pytest.mark.parametrize(
+    ("root", "private", "expected"),
+    [(0o755, 0o600, 0o600), (0o755, 0o644, 0o644), (0o700, 0o644, 0o600), (0o2775, 0o600, 0o664)],
+    ids=lambda mode: f"{mode:o}",
+)
+def test_a_private_file_stays_private_where_no_group_shares_the_store(
+    store: FolderProvider, tmp_path: Path, root: int, private: int, expected: int
+) -> None:
+    store.check()
+    store.root.chmod(root)
+    source = tmp_path / "arm.blend"
+    source.write_bytes(b"arm")
+    source.chmod(private)
+    store.put("arm.blend", FileSource(source))
+    assert (store.root / "arm.blend").stat().st_mode & 0o777 == expected

@@ -69,7 +69,7 @@ def pool() -> ThreadPoolExecutor:
 def test_it_gives_what_a_listing_gives(seven: User, pool: ThreadPoolExecutor) -> None:
     for prefix in ("models/", "models/arm_3", "nothing/"):
         with listing_ahead(paged(seven), prefix, pool) as found:
-            assert list(found) == list(list_all(seven.provider, prefix))
+            assert [info for page in found for info in page.objects] == list(list_all(seven.provider, prefix))
 
 
 def test_it_lists_without_being_asked(seven: User, pool: ThreadPoolExecutor) -> None:
@@ -77,7 +77,7 @@ def test_it_lists_without_being_asked(seven: User, pool: ThreadPoolExecutor) -> 
     with listing_ahead(provider, "models/", pool) as found:
         pool.shutdown(wait=True)
         assert provider.asked == 4
-        assert len(list(found)) == 7
+        assert sum(len(page.objects) for page in found) == 7
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 4])
@@ -86,7 +86,7 @@ def test_an_error_of_a_page_reaches_who_takes_its_objects(seven: User, pool: Thr
     provider.bad_page = page
     taken = []
     with listing_ahead(provider, "models/", pool) as found, pytest.raises(StoreUnavailableError, match="broke"):
-        taken.extend(info.key for info in found)
+        taken.extend(info.key for each in found for info in each.objects)
     assert (len(taken), provider.asked) in ((0, page), (PER_PAGE * (page - 1), page))
 
 

@@ -502,7 +502,8 @@ class World:
             if not self.is_certain or not events or path in self._meddled:
                 continue
             writers = {each.who for each in events if each.after is not None}
-            if not writers:
+            # A backup or a mirror brings back what the other side lost.
+            if not writers and all(each.options["direction"] == "both" for each in self.clients):
                 assert now is None, f"{path} was deleted and came back"
             if len(writers) == 1:
                 (writer,) = writers

@@ -88,6 +88,8 @@ class Page:
     objects: tuple[ObjectInfo, ...]
     next_token: str | None
     """Give it to the next call; ``None`` on the last page."""
+    unreadable: tuple[str, ...] = ()
+    """Keys that the store could not look at, and with a ``/`` at the end folders of which it knows nothing."""
 
 
 @dataclass(frozen=True)
@@ -348,8 +350,8 @@ class Bucket(Protocol):
         """All buckets that these credentials see."""
 
 
-def list_all(provider: Provider, prefix: str = "") -> Iterator[ObjectInfo]:
-    """Every object whose key begins with ``prefix``, page by page.
+def list_pages(provider: Provider, prefix: str = "") -> Iterator[Page]:
+    """Page after page of the objects whose key begins with ``prefix``.
 
     Raises:
         StorageError: a page failed; what came before is then no complete listing.
@@ -357,7 +359,17 @@ def list_all(provider: Provider, prefix: str = "") -> Iterator[ObjectInfo]:
     token = None
     while True:
         page = provider.list(prefix, token=token)
-        yield from page.objects
+        yield page
         token = page.next_token
         if token is None:
             return
+
+
+def list_all(provider: Provider, prefix: str = "") -> Iterator[ObjectInfo]:
+    """Every object whose key begins with ``prefix``, but for what cannot be looked at (:attr:`Page.unreadable`).
+
+    Raises:
+        StorageError: as :func:`list_pages`.
+    """
+    for page in list_pages(provider, prefix):
+        yield from page.objects

@@ -152,6 +152,7 @@ class FolderProvider:
             with part_file(self._records.tmp(), "put") as part:
                 with source.open() as reader:
                     sha256 = _receive(reader, part, source.size, on_bytes)
+                    _give_mode(reader, part)
                 source.verify()
                 with self._records.lock(key):
                     return self._changes.commit(key, path, part, sha256, dict(metadata or {}), condition)
@@ -266,12 +267,14 @@ class FolderProvider:
     def _pages(self, prefix: str, after: str) -> Iterator[Page]:
         """All pages of a listing; the last one has no token."""
         found: list[ObjectInfo] = []
-        for key, stat in walk(self.root, prefix, after):
+        unreadable: list[str] = []
+        for key, stat in walk(self.root, prefix, after, unreadable):
             if len(found) == PAGE_SIZE:
-                yield Page(tuple(found), next_token=found[-1].key)
-                found = []
+                yield Page(tuple(found), found[-1].key, tuple(unreadable))
+                found.clear()
+                unreadable.clear()
             found.append(ObjectInfo(key, stat.st_size, utc_from_ns(stat.st_mtime_ns), etag_of(stat)))
-        yield Page(tuple(found), next_token=None)
+        yield Page(tuple(found), None, tuple(unreadable))
 
     @contextlib.contextmanager
     def _translated(self, key: str | None = None) -> Iterator[None]:
@@ -337,6 +340,12 @@ def _receive(reader: BinaryIO, part: Path, size: int, on_bytes: OnBytes | None =
                 on_bytes(len(chunk))
         flush_to_disk(writer)
     return digest.hexdigest()
+
+
+def _give_mode(reader: BinaryIO, part: Path) -> None:
+    """Give the file the permissions of the one that it was read from, if it was one."""
+    with contextlib.suppress(OSError):  # from memory, or a system without such permissions
+        part.chmod(os.fstat(reader.fileno()).st_mode & 0o666 | 0o600)
 
 
 def _share(reader: BinaryIO, writer: BinaryIO, position: int, chunk: bytes) -> bool:

@@ -74,7 +74,7 @@ class Changes:
         if stat is None or not former.entries:  # else this very name was stored before
             self._twins.refuse(key, path)
         self._make_parent(key, path)
-        self._shared.give(part, stat)
+        self._shared.give_content(part, stat)
         version = self._records.make_unique(part, former, stat)
         created = former.entry_of(stat).created if stat else utc_from_ns(part.lstat().st_mtime_ns).isoformat()
         entry = Entry(version, sha256, created, metadata)

@@ -65,21 +65,29 @@ def settled_stat(path: Path | str, seconds: float = SAVE_SECONDS) -> os.stat_res
     return stat
 
 
-def walk(root: Path, prefix: str, after: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Keys that begin with ``prefix`` and come after ``after``, in order; other folders are not read."""
+def walk(root: Path, prefix: str, after: str, unreadable: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """Keys that begin with ``prefix`` and come after ``after``, in order; other folders are not read.
+
+    What is below the prefix and cannot be read is added to ``unreadable``, a folder with a ``/`` at the end.
+    """
     patience = [SAVE_SECONDS]
     folders = [iter(_children(root, "", patience))]
     while folders:
         for key in folders[-1]:
-            if key.endswith("/"):
-                may_match = key.startswith(prefix) or prefix.startswith(key)
-                if may_match and (key > after or after.startswith(key)):
-                    folders.append(iter(_children(root, key, patience)))
-                    break
-            elif key > after and key.startswith(prefix):
-                stat = _patient_stat(f"{root}{os.sep}{key}", patience)
-                if stat is not None:
-                    yield key, stat
+            try:
+                if key.endswith("/"):
+                    may_match = key.startswith(prefix) or prefix.startswith(key)
+                    if may_match and (key > after or after.startswith(key)):
+                        folders.append(iter(_children(root, key, patience)))
+                        break
+                elif key > after and key.startswith(prefix):
+                    stat = _patient_stat(f"{root}{os.sep}{key}", patience)
+                    if stat is not None:
+                        yield key, stat
+            except OSError:
+                if prefix.startswith(key):
+                    raise
+                unreadable.append(key)
         else:
             folders.pop()
 

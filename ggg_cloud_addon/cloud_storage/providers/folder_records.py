@@ -293,7 +293,7 @@ class Records:
         except PermissionError:
             copy = path.with_name(f"{path.name}.copy")
             shutil.copyfile(path, copy)
-            self._shared.give(copy, path.lstat())
+            self._shared.give_content(copy, path.lstat())
             self.make_unique(copy, record, current)
             path.unlink()
             return copy

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from pathlib import Path
-from stat import S_ISGID
+from stat import S_ISGID, S_IWGRP
 
 
 class Shared:
@@ -53,14 +53,21 @@ class Shared:
                 self._give(to_make[-1], self._root.stat().st_mode & 0o2777)
             to_make.pop()
 
-    def give(self, path: Path, like: os.stat_result | None = None) -> None:
-        """Give a file of ours the permissions of the file that it replaces (``like``), or those of a new one.
+    def give(self, path: Path) -> None:
+        """Give a file of the store's own the permissions that the root gives."""
+        self._give(path, self.file_mode)
 
-        What belonged to somebody else becomes ours, so the others need the permissions that the root gives them.
+    def give_content(self, path: Path, like: os.stat_result | None) -> None:
+        """Give new content the permissions of the file that it replaces (``like``), or those of a new one.
+
+        What belonged to somebody else becomes ours, so the others need the permissions that the root gives them. In a
+        store that only its owner may write to, a new file does not get more than it has: a private one stays private.
         """
         mode = self.file_mode
-        if like is not None and os.name == "posix":
+        if os.name == "posix" and like is not None:
             mode = like.st_mode & 0o777 | (mode if like.st_uid != os.geteuid() else 0)
+        elif not mode & S_IWGRP:
+            mode &= path.stat().st_mode
         self._give(path, mode)
 
     def _give(self, path: Path, mode: int) -> None:

@@ -83,8 +83,9 @@ class Comparer:
         key = self._prefix + path
         with contextlib.suppress(ObjectNotFoundError, PreconditionFailedError):
             listed = ObjectInfo(key, there.size, there.modified, there.etag, md5=there.md5)
-            if mine is not None and self._provider.vouches_for(listed, self._root / path, mine):
-                return mine
+            with contextlib.suppress(LocalFileError):  # the file is gone by now, or cannot be read any more
+                if mine is not None and self._provider.vouches_for(listed, self._root / path, mine):
+                    return mine
             info = self._provider.head(key)
             if info.etag != there.etag:
                 return None

@@ -6,16 +6,17 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 
-from ..providers.base import ObjectInfo, Provider
+from ..errors import StoreUnavailableError
+from ..providers.base import Page, Provider
 from .config import SyncConfig
-from .scan import ENTRIES, Seen
+from .scan import ENTRIES, Found, Seen
 from .snapshot import Base, Remote, RemoteFile
 
 
 @contextlib.contextmanager
-def listing_ahead(provider: Provider, prefix: str, pool: Executor) -> Iterator[Iterator[ObjectInfo]]:
-    """What :func:`~..providers.base.list_all` gives, listed by a thread of the pool that does not wait to be asked."""
-    pages: queue.SimpleQueue[tuple[ObjectInfo, ...] | BaseException | None] = queue.SimpleQueue()
+def listing_ahead(provider: Provider, prefix: str, pool: Executor) -> Iterator[Iterator[Page]]:
+    """What :func:`~..providers.base.list_pages` gives, listed by a thread of the pool that never waits to be asked."""
+    pages: queue.SimpleQueue[Page | BaseException] = queue.SimpleQueue()
     stopped = threading.Event()
 
     def list_pages() -> None:
@@ -23,37 +24,51 @@ def listing_ahead(provider: Provider, prefix: str, pool: Executor) -> Iterator[I
             token = None
             while not stopped.is_set():
                 page = provider.list(prefix, token=token)
-                pages.put(page.objects)
+                pages.put(page)
                 token = page.next_token
                 if token is None:
                     break
-            pages.put(None)
-        except BaseException as error:  # noqa: BLE001  # raised where the objects are taken
+        except BaseException as error:  # noqa: BLE001  # raised where the pages are taken
             pages.put(error)
 
-    def objects() -> Iterator[ObjectInfo]:
-        while (page := pages.get()) is not None:
+    def taken() -> Iterator[Page]:
+        token: str | None = ""
+        while token is not None:
+            page = pages.get()
             if isinstance(page, BaseException):
                 raise page
-            yield from page
+            yield page
+            token = page.next_token
 
     pool.submit(list_pages)
     try:
-        yield objects()
+        yield taken()
     finally:
         stopped.set()
 
 
-def scan_remote(objects: Iterable[ObjectInfo], prefix: str, config: SyncConfig, seen: Seen, known: Base) -> Remote:
+def scan_remote(
+    pages: Iterable[Page], prefix: str, config: SyncConfig, seen: Seen, known: Base, found: Found
+) -> Remote:
     """The store's objects by component ID, from one listing; ``known`` are some that take part.
+
+    What the store could not look at joins ``found.unreadable``.
 
     Raises:
         StorageError: a page of the listing failed; half a listing is none.
     """
-    found: Remote = {}
-    for number, info in enumerate(objects, 1):
-        if number % ENTRIES == 0:
-            seen(ENTRIES)
-        if (path := info.key.removeprefix(prefix)) in known or config.takes(path):
-            found[path] = RemoteFile(info.etag, info.size, info.modified, md5=info.md5)
-    return found
+    remote: Remote = {}
+    number = 0
+    for page in pages:
+        for info in page.objects:
+            number += 1
+            if number % ENTRIES == 0:
+                seen(ENTRIES)
+            if (path := info.key.removeprefix(prefix)) in known or config.takes(path):
+                remote[path] = RemoteFile(info.etag, info.size, info.modified, md5=info.md5)
+        for key in page.unreadable:
+            path = key.removeprefix(prefix)
+            found.unreadable[path] = StoreUnavailableError(
+                f'"{path}" cannot be read in the store; it was left out of the sync.'
+            )
+    return remote

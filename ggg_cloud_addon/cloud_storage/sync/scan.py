@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, LocalFileError
+from ..errors import ConfigError, LocalFileError, StorageError
 from ..files import hash_file, is_link, is_part, translated
 from ..names import RESERVED_FOLDERS, STORE_FOLDER, SYSTEM_FOLDERS, with_folders
 from .config import SyncConfig
@@ -28,9 +28,9 @@ class Found:
     files: dict[str, Fingerprint] = field(default_factory=dict)
     links: set[str] = field(default_factory=set)
     """Symbolic links and junctions, which are not followed."""
-    unreadable: dict[str, LocalFileError] = field(default_factory=dict)
-    """Files, and folders with a ``/`` at the end: nothing is known of what is in them, so nothing in them may count
-    as deleted."""
+    unreadable: dict[str, StorageError] = field(default_factory=dict)
+    """Files, and folders with a ``/`` at the end, on either side: nothing is known of what is in them, so nothing in
+    them may count as deleted."""
 
     def is_hidden(self, path: str) -> bool:
         """Whether a path cannot be read, or lies in a folder that cannot."""

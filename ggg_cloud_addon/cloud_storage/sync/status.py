@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..providers.base import list_all
+from ..providers.base import list_pages
 from ..times import utc_from_ns
 from .config import SyncConfig
 from .listing import scan_remote
@@ -42,7 +42,8 @@ def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
     """
     provider, prefix = storage.provider, storage.key_prefix
     everything = replace(config, file_patterns=("*",), exclude_patterns=())
-    listed = scan_remote(list_all(provider, prefix), prefix, everything, seen, {})
+    found = walk(Path(config.local_dir), seen)
+    listed = scan_remote(list_pages(provider, prefix), prefix, everything, seen, {}, found)
     store = f"{provider.identity} {prefix}"
     with open_state(Path(config.local_dir), store, provider.location, read_only=True) as state:
         # At a glance: a sync reads what has not settled, here its size and times are enough.
@@ -52,7 +53,6 @@ def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
             if config.takes(path)
         }
     remote = {path: file for path, file in listed.items() if config.takes(path)}
-    found = walk(Path(config.local_dir), seen)
     local = scan_local(config, found, base, remote)
     for snapshot in (local, remote, base):
         found.drop_hidden(snapshot)

@@ -15,7 +15,7 @@ from ..errors import AccessDeniedError, ConfigError, LocalFileError, MassDeleteE
 from ..files import FoldersToFlush, parts_in, translated
 from ..in_flight import most_at_once
 from ..names import STATE_FOLDER, STORE_FOLDER
-from ..providers.base import Provider, list_all
+from ..providers.base import Provider, list_pages
 from . import marker
 from .apply import Applier
 from .config import SyncConfig
@@ -245,11 +245,11 @@ class StorageSynchronizer:
 
         with contextlib.ExitStack() as listing:
             if self._jobs > 1:
-                objects = listing.enter_context(listing_ahead(self._provider, self._prefix, readers))
+                pages = listing.enter_context(listing_ahead(self._provider, self._prefix, readers))
             else:
-                objects = list_all(self._provider, self._prefix)
+                pages = list_pages(self._provider, self._prefix)
             found = walk(self._root, seen)
-            remote = scan_remote(objects, self._prefix, self._config, seen, base)
+            remote = scan_remote(pages, self._prefix, self._config, seen, base, found)
         if self._identity() != identity:  # a drive that went away looks like an empty store
             raise StoreUnavailableError(
                 f"{self._provider.location} went away while it was listed; nothing was done. Connect it again."

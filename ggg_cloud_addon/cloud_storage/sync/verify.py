@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import CancelledError, InvalidIdError, StorageError
 from ..files import translated
 from ..names import check_component_id, fold, with_folders
-from ..providers.base import CHUNK, Provider, list_all
+from ..providers.base import CHUNK, Provider, list_pages
 from ..transfers import Progress
 from .config import SyncConfig
 from .listing import scan_remote
@@ -74,8 +74,8 @@ def verify(storage: Storage, config: SyncConfig, progress: Progress | None = Non
     def taken(paths: Iterable[str]) -> set[str]:
         return {path for path in paths if path in base or config.takes(path)}
 
-    remote = scan_remote(list_all(provider, prefix), prefix, everything, _unseen, {})
     found = walk(root, _unseen)
+    remote = scan_remote(list_pages(provider, prefix), prefix, everything, _unseen, {}, found)
     local = scan_local(everything, found, {}, remote)
     for snapshot in (local, remote, base):
         found.drop_hidden(snapshot)

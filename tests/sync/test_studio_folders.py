@@ -26,6 +26,11 @@ from ggg_cloud_addon.cloud_storage.sync.status import compare
 
 NOBODY = 65534
 
+
+def statuses(user: User) -> dict[str, str]:
+    return {each.path: each.status for each in compare(user.manager, SyncConfig(local_dir=user.folder), lambda n: None)}
+
+
 # -- what cannot be read
 
 
@@ -69,11 +74,7 @@ def test_nothing_in_a_folder_that_cannot_be_read_counts_as_deleted(as_nobody: Us
     assert str(as_nobody.folder / "robot") in str(result.errors["robot/"])
     assert objects_of(as_nobody)["arm.blend"] == b"new arm"
     assert len(objects_of(as_nobody)) == 4
-    status = {
-        each.path: each.status
-        for each in compare(as_nobody.manager, SyncConfig(local_dir=as_nobody.folder), lambda n: None)
-    }
-    assert "deleted_here" not in status.values()
+    assert "deleted_here" not in statuses(as_nobody).values()
 
 
 def test_what_vanished_in_a_folder_that_could_not_be_read_was_not_deleted(as_nobody: User) -> None:
@@ -124,6 +125,8 @@ def test_a_share_that_may_only_be_read_can_be_downloaded(as_nobody: User) -> Non
             assert other.sync(direction="download").ok
         assert other.tree() == as_nobody.tree()
         assert other.sync(direction="download").plan == ()
+        other.save(arm=b"edited here")
+        assert statuses(other)["arm.blend"] == "newer_here"
     finally:
         for path in [share, *share.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)

@@ -67,6 +67,17 @@ def test_a_backup_made_right_now_says_that_a_save_is_under_way(
     assert objects_of(ann)["arm.blend"] == arm
 
 
+def test_an_old_backup_is_no_sign_of_a_save(ann: User, arm: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that comes from the future, as it was made before somebody set the clock back."""
+    monkeypatch.setattr(apply, "SAVE_SECONDS", 0.1)
+    now = time.time_ns
+    for name, days in (("arm", 10), ("leg", -10)):
+        ann.path(name).rename(ann.path(name).with_suffix(".blend1"))
+        monkeypatch.setattr(time, "time_ns", lambda days=days: now() + days * 86_400 * 10**9)
+        assert ann.sync(max_delete=1).ok
+        assert f"{name}.blend" not in objects_of(ann)
+
+
 def test_what_comes_back_within_the_time_of_a_save_was_not_deleted(
     ann: User, arm: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +103,23 @@ def test_a_delete_waits_for_longer_than_a_save_takes(ann: User, arm: bytes, monk
     assert ann.sync().ok
     assert time.monotonic() - begun >= 0.3
     assert "arm.blend" not in objects_of(ann)
+
+
+def test_a_long_listing_does_not_count_as_waiting(ann: User, arm: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else where it takes longer than a save, a file is looked for again right after it was seen to be absent."""
+    monkeypatch.setattr(apply, "SAVE_SECONDS", 0.3)
+    ann.delete("arm")
+    times: list[float] = []
+
+    def take_long() -> None:
+        time.sleep(0.4)
+        times.append(time.monotonic())
+
+    ann.provider.before["list"] = take_long
+    ann.provider.before["delete"] = lambda: times.append(time.monotonic())
+    assert ann.sync().ok
+    listed, deleted = times
+    assert deleted - listed >= 0.3
 
 
 def test_a_sync_that_waits_can_be_cancelled(ann: User, arm: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from memory_store import S3, MemoryProvider
 from users import User, at, history, objects_of, settle
 
 from ggg_cloud_addon.cloud_storage.errors import MassDeleteError, StoreUnavailableError
@@ -181,3 +182,24 @@ def test_what_went_into_another_store_is_not_remembered_as_stored(ann: User, arm
     away.rename(store.root)
     result = ann.sync()
     assert [(each.kind, each.path) for each in result.done] == [(Kind.UPLOAD, "head.blend")]
+
+
+def test_a_conflict_copy_that_went_into_another_store_is_kept(tmp_path: Path) -> None:
+    """It is a file that the plan did not name."""
+    store = MemoryProvider(S3)
+    ann, bob = User(tmp_path / "ann", store), User(tmp_path / "bob", store)
+    ann.save(arm=b"by ann")
+    ann.sync()
+    bob.save(arm=b"by bob")
+    bob.sync(conflict="ask")
+    identity, content = store.identity, store.backup()
+
+    def make_anew() -> None:  # a bucket of the same name
+        store.identity = "another"
+
+    with pytest.raises(StoreUnavailableError):
+        bob.sync(at("keep both", make_anew))
+    store.identity = identity
+    store.restore(content)
+    bob.sync()
+    assert b"by bob" in bob.tree().values()

@@ -618,8 +618,12 @@ def test_azcopy_999_a_download_that_breaks_off_leaves_no_newer_file(
     bob.save(arm=b"by bob" * 1_000_000)
     bob.sync()
     before = ann.path("arm").stat()
-    ann.provider.before["get"] = lambda: (_ for _ in ()).throw(StoreUnavailableError("It broke."))
-    assert {*ann.sync().errors} == {"arm.blend"}
+
+    def break_off() -> None:
+        raise StoreUnavailableError("It broke.")
+
+    result = ann.sync(at("download", lambda: ann.provider.before.update(get=break_off)))
+    assert {*result.errors} == {"arm.blend"}
     assert ann.path("arm").stat() == before
     settle(ann, bob)
 

@@ -1,6 +1,7 @@
 """Folders and stores as studios have them: with what cannot be read, links, disks inside, odd numbers, deep trees."""
 
 import contextlib
+import errno
 import os
 import shutil
 import sqlite3
@@ -11,10 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from memory_store import KINDS as MEMORY_STORES
+from memory_store import MemoryProvider
 from users import User, Watched, objects_of, settle
 
 from ggg_cloud_addon.cloud_storage import SyncConfig
-from ggg_cloud_addon.cloud_storage.errors import ConfigError
+from ggg_cloud_addon.cloud_storage.errors import ConfigError, LocalFileError
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 from ggg_cloud_addon.cloud_storage.sync.plan import Kind
 from ggg_cloud_addon.cloud_storage.sync.snapshot import BaseFile, Fingerprint
@@ -22,6 +25,11 @@ from ggg_cloud_addon.cloud_storage.sync.state import open_state
 from ggg_cloud_addon.cloud_storage.sync.status import compare
 
 NOBODY = 65534
+
+
+def statuses(user: User) -> dict[str, str]:
+    return {each.path: each.status for each in compare(user.manager, SyncConfig(local_dir=user.folder), lambda n: None)}
+
 
 # -- what cannot be read
 
@@ -66,11 +74,7 @@ def test_nothing_in_a_folder_that_cannot_be_read_counts_as_deleted(as_nobody: Us
     assert str(as_nobody.folder / "robot") in str(result.errors["robot/"])
     assert objects_of(as_nobody)["arm.blend"] == b"new arm"
     assert len(objects_of(as_nobody)) == 4
-    status = {
-        each.path: each.status
-        for each in compare(as_nobody.manager, SyncConfig(local_dir=as_nobody.folder), lambda n: None)
-    }
-    assert "deleted_here" not in status.values()
+    assert "deleted_here" not in statuses(as_nobody).values()
 
 
 def test_what_vanished_in_a_folder_that_could_not_be_read_was_not_deleted(as_nobody: User) -> None:
@@ -80,6 +84,33 @@ def test_what_vanished_in_a_folder_that_could_not_be_read_was_not_deleted(as_nob
     as_nobody.delete("robot__leg")
     as_nobody.sync()
     assert as_nobody.tree()["robot/leg.blend"] == objects_of(as_nobody)["robot/leg.blend"] == b"leg"
+
+
+def test_a_listing_of_the_folder_that_breaks_off_stops_the_sync(
+    ann: User, arm: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network drive: what was not listed is not known to be missing."""
+    real = os.scandir
+
+    class BreaksOff:
+        def __init__(self, folder: Path) -> None:
+            self._entries = real(folder)
+            self.close = self._entries.close
+
+        def __enter__(self) -> Iterator[os.DirEntry[str]]:
+            first = next(self._entries)
+            return (self._fail() if number else first for number in range(2))
+
+        def __exit__(self, *_: object) -> None:
+            self.close()
+
+        def _fail(self) -> os.DirEntry[str]:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "scandir", lambda folder: BreaksOff(folder) if Path(folder) == ann.folder else real(folder))
+    with pytest.raises(LocalFileError, match="Input/output error"):
+        ann.sync(max_delete=1)
+    assert len(objects_of(ann)) == 2
 
 
 def test_a_share_that_may_only_be_read_can_be_downloaded(as_nobody: User) -> None:
@@ -94,6 +125,8 @@ def test_a_share_that_may_only_be_read_can_be_downloaded(as_nobody: User) -> Non
             assert other.sync(direction="download").ok
         assert other.tree() == as_nobody.tree()
         assert other.sync(direction="download").plan == ()
+        other.save(arm=b"edited here")
+        assert statuses(other)["arm.blend"] == "newer_here"
     finally:
         for path in [share, *share.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -273,6 +306,18 @@ def test_an_edit_here_is_one_although_the_store_was_touched(
     ann.save(arm=b"new arm")
     os.utime(store.root / "models" / "arm.blend")
     assert [(each.kind, each.path) for each in ann.sync().plan] == [(Kind.UPLOAD, "arm.blend")]
+
+
+@pytest.mark.parametrize("kind", MEMORY_STORES)
+def test_an_object_that_was_replaced_under_its_old_metadata_is_a_change(tmp_path: Path, kind: str) -> None:
+    """The SHA-256 in it says that nothing changed there, so that an edit here would replace it without a question."""
+    store = MemoryProvider(MEMORY_STORES[kind])
+    ann = User(tmp_path / "ann", store)
+    ann.save(arm=b"the arm")
+    ann.sync()
+    store.rewrite("models/arm.blend", b"by tool")
+    ann.save(arm=b"new arm")
+    assert [(each.kind, each.path) for each in ann.sync().plan] == [(Kind.KEEP_BOTH, "arm.blend")]
 
 
 def test_the_state_of_the_former_release_is_taken_over(ann: User, bob: User, arm: bytes) -> None:

@@ -224,7 +224,7 @@ class Applier:
             renamed_ns = os.lstat(f"{target}1").st_ctime_ns
         except OSError:
             return False
-        return time.time_ns() - renamed_ns < SAVE_SECONDS * 1e9
+        return abs(time.time_ns() - renamed_ns) < SAVE_SECONDS * 1e9  # a clock that was set back is no save
 
     def _keep_remote(self, path: str, etag: str) -> None:
         """Keep content in the trash that a store without versions would lose."""

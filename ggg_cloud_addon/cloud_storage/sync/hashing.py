@@ -51,7 +51,7 @@ class Comparer:
                 if path in local:
                     yield self._local_sha256(path)
             if path in remote:
-                yield self._remote_sha256(path, remote[path], None)
+                yield self._remote_sha256(path, remote[path])
 
         found = self._pool.map(lambda path: [*hashes(path)], sorted(paths))
         return frozenset(each for hashed in found for each in hashed if each is not None)
@@ -66,7 +66,7 @@ class Comparer:
                 mine = local[path].sha256 or self._local_sha256(path)
             except LocalFileError as error:
                 return error, None
-        return mine, self._remote_sha256(path, there, mine)
+        return mine, self._remote_sha256(path, there, mine, base[path].sha256 if path in base else None)
 
     def _local_sha256(self, path: str) -> str | None:
         """``None`` if it is gone by now."""
@@ -75,8 +75,11 @@ class Comparer:
             return hash_file(target)
         return None
 
-    def _remote_sha256(self, path: str, there: RemoteFile, mine: str | None) -> str | None:
-        """``None`` if the object is gone or another one by now. ``mine`` is the file's."""
+    def _remote_sha256(
+        self, path: str, there: RemoteFile, mine: str | None = None, known: str | None = None
+    ) -> str | None:
+        """``None`` if the object is gone or another one by now. ``mine`` is the file's, ``known`` that of the last
+        sync."""
         key = self._prefix + path
         with contextlib.suppress(ObjectNotFoundError, PreconditionFailedError):
             listed = ObjectInfo(key, there.size, there.modified, there.etag, md5=there.md5)
@@ -87,8 +90,9 @@ class Comparer:
             if info.etag != there.etag:
                 return None
             # What was stored with the object may be stale, as other tools keep metadata when they replace the bytes.
-            # That the sides differ does no harm if it is wrong; that they are the same needs the bytes.
-            if info.sha256 is not None and mine is not None and info.sha256 != mine:
+            # That it is new content does no harm if it is wrong; that it is the file's, or still what was synced last,
+            # needs the bytes.
+            if info.sha256 is not None and mine is not None and info.sha256 not in (mine, known):
                 return info.sha256
             digest = hashlib.sha256()
             with self._provider.get(key, if_match=there.etag) as download:

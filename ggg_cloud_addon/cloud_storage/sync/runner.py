@@ -45,6 +45,8 @@ class Runner:
         self._result = result
         self._say = say
         self._tell = tell
+        self.remembered: set[str] = set()
+        """The paths whose place in the state was set."""
         self._stopped = threading.Event()
         self._begun = 0
         self._ready: queue.SimpleQueue[tuple[Action, int] | None] = queue.SimpleQueue()
@@ -99,6 +101,7 @@ class Runner:
         ended, known = news
         for path, file in known.items():
             self._state.remember(path, file)
+            self.remembered.add(path)
         if ended.error is None:
             self._result.done.append(ended.action)
         else:

@@ -64,6 +64,8 @@ def walk(root: Path, seen: Seen) -> Found:
         except (FileNotFoundError, NotADirectoryError):  # deleted since it was listed
             continue
         except OSError as error:
+            if not folder:  # nothing would be left to compare
+                raise _unreadable(root, error) from error
             found.unreadable[folder] = _unreadable(root / folder, error)
     return found
 

@@ -44,7 +44,7 @@ def compare(storage: Storage, config: SyncConfig, seen: Seen) -> list[Status]:
     everything = replace(config, file_patterns=("*",), exclude_patterns=())
     found = walk(Path(config.local_dir), seen)
     listed = scan_remote(list_pages(provider, prefix), prefix, everything, seen, {}, found)
-    store = f"{provider.identity} {prefix}"
+    store = f"{provider.identity or provider.location} {prefix}"
     with open_state(Path(config.local_dir), store, provider.location, read_only=True) as state:
         # At a glance: a sync reads what has not settled, here its size and times are enough.
         base = {

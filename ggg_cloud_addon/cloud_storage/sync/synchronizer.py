@@ -105,9 +105,9 @@ class StorageSynchronizer:
             promises = readers.submit(lambda: self._provider.capabilities.missing_promises(location)) if ask else None
             base = {path: file for path, file in known.items() if self._config.takes(path)}
             comparer = Comparer(self._provider, self._prefix, self._root, readers)
-            looked = time.monotonic()
             found, local, remote = self._look(base, identity, tell, readers)
             state.expect_folder()  # a drive that went away looks like an empty folder
+            looked = time.monotonic()  # not before: a long listing must not count as waiting for a save to end
             missing = promises.result() if promises else ()
             for sentence in missing:
                 say(sentence)
@@ -153,7 +153,7 @@ class StorageSynchronizer:
             runner = Runner(applier, pool, self._jobs, state, result, say, tell)
             runner.run([each for each in plan if each.kind in DELETES])  # their places may be taken by what arrives
             runner.run([each for each in plan if each.kind not in (*DELETES, *WAITING)])
-            self._finish(state, result, identity, is_older=is_older)
+            self._finish(state, result, identity, runner.remembered, is_older=is_older)
             if result.done or result.errors:  # else nothing came into the trash either
                 with translated(self._root):
                     trash.empty(self._config.trash_days, self._config.trash_size)
@@ -216,15 +216,17 @@ class StorageSynchronizer:
                 if observed != was.observed or not was.fingerprint.holds(found.fingerprint):
                     state.remember(path, replace(was, fingerprint=found.fingerprint, observed=observed))
 
-    def _finish(self, state: State, result: SyncResult, identity: str, *, is_older: bool) -> None:
+    def _finish(
+        self, state: State, result: SyncResult, identity: str, remembered: set[str], *, is_older: bool
+    ) -> None:
         """See that all that was done went into this very store, and leave it a marker.
 
         Raises:
             StoreUnavailableError: it did not.
         """
         if result.done and self._identity() != identity:
-            for action in result.done:
-                state.remember(action.path, None)  # the next run compares it anew
+            for path in remembered:
+                state.remember(path, None)  # the next run compares it anew
             raise StoreUnavailableError(
                 f"{self._provider.location} went away during the sync, so it is not known what was stored; connect it "
                 "again and sync once more."

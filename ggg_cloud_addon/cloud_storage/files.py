@@ -32,6 +32,8 @@ LEASE = ".lease"
 """Begins the name of the file that stands for a lock there."""
 PART_SUFFIX = ".ggg_part"
 """Ends the name of a file that is still being written; :func:`sweep_parts` removes what a crash left."""
+CAUGHT = ".caught."
+"""Begins the name of a part that may hold what another program wrote: no sweep removes it."""
 
 
 class FileSource:
@@ -273,7 +275,7 @@ def move_into_place(part: Path, target: Path, moved: Callable[[Path], object] = 
         if error.errno != errno.EXDEV:
             raise
         sweep_parts(target.parent)
-        with _copied(part, target.parent) as near:
+        with copied(part, target.parent) as near:
             replace(near, target)
     moved(target.parent)
 
@@ -286,7 +288,7 @@ def is_part(name: str) -> bool:
 def sweep_parts(folder: Path) -> None:
     """Remove the part files in ``folder`` whose process is gone."""
     for path in folder.glob(f".*{PART_SUFFIX}*"):
-        if path.name.startswith(LEASE):  # goes with the lock that it stands for
+        if path.name.startswith((LEASE, CAUGHT)):  # a lease goes with the lock that it stands for
             continue
         is_lock = path.suffix == ".lock"
         lock_file = path if is_lock else folder / f".{path.stem.rpartition('.')[2]}{PART_SUFFIX}.lock"
@@ -319,7 +321,7 @@ def link_or_copy(source: Path, target: Path, tmp: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # exFAT and some network drives have no hard links
-        with _copied(source, tmp) as part:
+        with copied(source, tmp) as part:
             os.replace(part, target)
 
 
@@ -332,7 +334,7 @@ def keep(source: Path, target: Path, tmp: Path) -> None:
         link_or_copy(source, target, tmp)
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _copied(source, tmp) as part:
+        with copied(source, tmp) as part:
             os.replace(part, target)
 
 
@@ -350,7 +352,7 @@ def keep_as(source: Path, target: Path, tmp: Path) -> None:
             raise
         except OSError:  # exFAT and some network drives have no hard links
             pass
-    with _copied(source, tmp) as part:
+    with copied(source, tmp) as part:
         target.open("xb").close()  # from here on the name is ours
         move_into_place(part, target)
 
@@ -367,14 +369,18 @@ def move_away(source: Path, target: Path, tmp: Path, check: Callable[[], object]
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-    with _copied(source, tmp) as part:
+    with copied(source, tmp) as part:
         check()
         os.replace(part, target)
         source.unlink()
 
 
 @contextlib.contextmanager
-def _copied(source: Path, folder: Path) -> Iterator[Path]:
+def copied(source: Path, folder: Path) -> Iterator[Path]:
+    """A part in ``folder`` with the content, times and permissions of ``source``."""
     with part_file(folder, "version") as part:
-        shutil.copy2(source, part)
+        shutil.copyfile(source, part)
+        with part.open("r+b") as writer:  # what it is a copy of may be gone next
+            flush_to_disk(writer)
+        shutil.copystat(source, part)
         yield part

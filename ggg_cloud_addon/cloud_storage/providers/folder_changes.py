@@ -5,10 +5,11 @@ import os
 import stat as kinds
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from errno import EXDEV
 from pathlib import Path
 
 from ..errors import StoreUnavailableError, UnsupportedError
-from ..files import flush_folder, hash_file
+from ..files import copied, flush_folder, hash_file, link_or_copy
 from ..times import utc_from_ns
 from . import problems
 from .base import Condition, IfAbsent, IfMatch, ObjectInfo
@@ -69,7 +70,27 @@ class Changes:
         metadata: Mapping[str, str],
         condition: Condition,
     ) -> ObjectInfo:
-        """Make ``part`` the object."""
+        """Make ``part`` the object, or a copy of it made beside the key's file if that is on another file system."""
+        try:
+            return self._commit(key, path, part, sha256, metadata, condition)
+        except OSError as error:
+            if error.errno != EXDEV:
+                raise
+        self._make_parent(key, path)
+        self._records.bring(key, path)  # what a killed process left
+        with copied(part, path.parent) as part_beside:
+            return self._commit(key, path, part_beside, sha256, metadata, condition)
+
+    def _commit(
+        self,
+        key: str,
+        path: Path,
+        part: Path,
+        sha256: str,
+        metadata: Mapping[str, str],
+        condition: Condition,
+    ) -> ObjectInfo:
+        is_beside = part.parent == path.parent
         stat, former, is_ours = self._compared(key, path, condition)
         if stat is None or not former.entries:  # else this very name was stored before
             self._twins.refuse(key, path)
@@ -79,7 +100,8 @@ class Changes:
         created = former.entry_of(stat).created if stat else utc_from_ns(part.lstat().st_mtime_ns).isoformat()
         entry = Entry(version, sha256, created, metadata)
         link = self._records.version_path(key, version)
-        placing = _Placing(key, path, part.lstat(), link, self._records.new_name(key, version))
+        new = self._records.name_beside(key, path) if is_beside else self._records.new_name(key, version)
+        placing = _Placing(key, path, part.lstat(), link, new)
         try:
             self._records.write(replace(former, entries=(entry, *former.entries), is_deleted=False))
             with contextlib.suppress(OSError):  # the file system has no hard links
@@ -87,9 +109,13 @@ class Changes:
             part.rename(placing.new)  # no sweep may take what the swap leaves under this name
             caught, is_known = self._swapped(placing, stat, is_ours, condition)
         except BaseException:
-            for each in (placing.link, placing.new):
-                if is_same(file_stat(each), placing.ours) and not placing.was_there:
-                    each.unlink()
+            if not placing.was_there:
+                if is_same(file_stat(link), placing.ours):
+                    link.unlink()
+                if is_same(file_stat(new), placing.ours):
+                    new.replace(part)  # the caller removes it, or places it in another way
+            if is_beside:
+                self._records.bring(key, path)
             record = former.with_entry(entry) if placing.was_there else former
             self._restore(record, stat)
             raise
@@ -124,6 +150,9 @@ class Changes:
                 caught = swap(new, path, stat, aside, self._records.tmp())
                 is_it = caught == aside or is_same(file_stat(caught), stat)
                 if is_it or condition is None:
+                    if caught.parent == path.parent:
+                        self._records.bring(key, path, stat)
+                        caught = aside
                     return caught, is_it and is_ours and stat.st_size > SMALL
                 placing.was_there = True
                 _swap_back(placing)
@@ -167,22 +196,40 @@ class Changes:
                 record = record.with_entry(record.entry_of(stat))
             self._records.write(replace(record, is_deleted=True))
             try:
-                path.rename(aside)
+                caught = self._take(key, path, aside)
             except FileNotFoundError:
                 self._records.write(record)
                 continue
-            is_it = is_same(file_stat(aside), stat)
+            is_it = is_same(file_stat(caught), stat)
             if condition is None or is_it:
                 self._look.expect_store()
+                if caught != aside:
+                    self._records.bring(key, path, stat)
                 tidied = self._records.tidied(record, None, aside if is_it and is_known else None)
                 if tidied.entries != record.entries:
                     self._records.write(replace(tidied, is_deleted=True))
                 flush_folder(aside.parent)
                 return
             with contextlib.suppress(FileExistsError):  # what came meanwhile is newer, and this one a version
-                rename_new(aside, path)
+                rename_new(caught, path)
+            if caught != aside:
+                self._records.bring(key, path)
             self._restore(record, stat)
         raise StoreUnavailableError(f'"{key}" is being written to all the time; try again later.')
+
+    def _take(self, key: str, path: Path, aside: Path) -> Path:
+        """Take the file from its name, and tell where it lies now: at ``aside``, or if that is on another file system
+        and has a copy of it, beside its name."""
+        try:
+            path.rename(aside)
+        except OSError as error:
+            if error.errno != EXDEV:
+                raise
+        else:
+            return aside
+        self._records.bring(key, path)
+        link_or_copy(path, aside, self._records.tmp())
+        return path.rename(self._records.name_beside(key, path))
 
     def _restore(self, record: Record, current: os.stat_result | None) -> None:
         """Put back the record from before a change that did not happen."""

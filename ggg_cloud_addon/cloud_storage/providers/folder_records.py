@@ -18,11 +18,21 @@ from pathlib import Path
 from filelock import Timeout
 
 from ..errors import IntegrityError, StoreUnavailableError
-from ..files import flush_folder, flush_to_disk, hash_file, part_file, sweep_parts, take_lock
+from ..files import (
+    CAUGHT,
+    PART_SUFFIX,
+    flush_folder,
+    flush_to_disk,
+    hash_file,
+    move_away,
+    part_file,
+    sweep_parts,
+    take_lock,
+)
 from ..files import replace as replace_file
 from ..names import fold
 from ..times import utc_from_ns
-from .folder_files import file_stat, version_of
+from .folder_files import file_stat, is_same, version_of
 from .folder_shared import Shared
 
 log = logging.getLogger(__name__)
@@ -193,6 +203,28 @@ class Records:
     def new_name(self, key: str, version_id: str) -> Path:
         """A name beside it that no crash has left: a rename to another link of the same file would do nothing."""
         return self.home(key) / f"{version_id}.{secrets.token_hex(4)}"
+
+    def name_beside(self, key: str, path: Path) -> Path:
+        """A name beside the key's own file (``path``), for where no rename leads from there to the versions."""
+        return path.with_name(f"{self._caught(key)}{secrets.token_hex(4)}{PART_SUFFIX}")
+
+    def bring(self, key: str, path: Path, kept: os.stat_result | None = None) -> None:
+        """Move all that has such a name to the versions, by a copy, but of ``kept`` there is one.
+
+        The caller holds the lock, so that no other swap of the key is under way.
+        """
+        sweep_parts(path.parent)
+        for caught in path.parent.glob(f"{self._caught(key)}*{PART_SUFFIX}"):
+            stat = file_stat(caught)
+            if is_same(stat, kept):
+                flush_folder(self.home(key))  # the copy must survive a power cut
+                caught.unlink()
+            elif stat is not None:
+                self._shared.make(self.home(key), self._private)
+                move_away(caught, self.new_name(key, version_of(stat)), self.tmp(), lambda: None)
+
+    def _caught(self, key: str) -> str:
+        return f"{CAUGHT}{_hash(key)}."
 
     def find_kept(self, record: Record, version_id: str) -> Path | None:
         """The file of a version."""

@@ -1,4 +1,9 @@
-"""Renames that do not lose what another program writes in the same moment."""
+"""Renames that do not lose what another program writes in the same moment.
+
+A folder of the store may lie on another file system than ``.ggg_store`` (a disk mounted there, a btrfs subvolume): no
+rename leads across. There the new content is first copied beside the file that it replaces, and what is replaced is
+copied to the versions before.
+"""
 
 import contextlib
 import ctypes
@@ -57,14 +62,16 @@ def swap(new: Path, path: Path, there: os.stat_result, aside: Path, tmp: Path) -
 
     With an exchange nothing can be lost. Without one ``there`` is kept as ``aside`` first, if it is not that already,
     and what another program renames to ``path`` between our last look at it and our rename, the next system call, is
-    lost; where there are no hard links, so is what it writes into the file then.
+    lost; where there are no hard links, so is what it writes into the file then. Where ``new`` lies beside ``path``,
+    ``there`` is kept as ``aside`` in any case: what an exchange catches is on another file system than the versions.
 
     Raises:
         MeanwhileError: ``path`` does not hold ``there`` any more.
     """
     _expect(path, etag_of(there))
+    is_beside = new.parent == path.parent
     try:
-        if exchange(new, path):
+        if not is_beside and exchange(new, path):
             return new
         if is_same(file_stat(aside), there):
             _expect(path, etag_of(there))
@@ -72,6 +79,8 @@ def swap(new: Path, path: Path, there: os.stat_result, aside: Path, tmp: Path) -
             link_or_copy(path, aside, tmp)
             if not is_same(file_stat(path), there):  # a link changes the ctime
                 raise MeanwhileError
+        if is_beside and exchange(new, path):
+            return new
         replace(new, path)
     except FileNotFoundError:
         if file_stat(new) is None:

@@ -5,6 +5,7 @@ import resource
 import sys
 
 import pytest
+from damage import damage
 from shell import Shell
 
 OLD, NEW = b"old" * 1000, b"new" * 1000
@@ -92,7 +93,7 @@ def test_bytes_that_were_changed_in_the_store_are_not_pulled(shell: Shell) -> No
     shell.push("arm.blend", OLD)
     damaged = bytearray(OLD)
     damaged[1234] ^= 1
-    (shell.store / "arm.blend").write_bytes(damaged)
+    damage(shell.store, "arm.blend", bytes(damaged))
     shell.write("arm.blend", NEW)
     before = shell.state()
     shell.run("pull", "arm.blend", "--overwrite").check_refused(1, "arm.blend", "SHA-256")

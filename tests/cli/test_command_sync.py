@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+from damage import damage
 from shell import Shell
 
 DEFAULT_DELETES = 10
@@ -109,7 +110,7 @@ def test_what_failed_is_told_and_code_1(shell: Shell) -> None:
     sync_arm_and_leg(shell)
     shell.write("models/hand.blend/x.blend", b"x")
     shell.push("robot/hand.blend", b"was pushed")
-    (shell.store / "robot/hand.blend").write_bytes(b"edited there by hand")
+    damage(shell.store, "robot/hand.blend", b"was damage")
     answer = shell.run("sync", "models")
     assert answer.code == 1
     assert "Failed: robot/hand.blend: " in answer.out

@@ -5,6 +5,7 @@ import resource
 import sys
 
 import pytest
+from damage import damage
 from shell import Shell
 
 OLD, NEW = b"old" * 1000, b"new" * 1000
@@ -86,6 +87,18 @@ def test_a_component_is_no_folder_for_another(shell: Shell) -> None:
     assert [each["component_id"] for each in shell.run("list", "--json").document] == ["kept.blend"]
     assert shell.pull("kept.blend") == OLD
     assert not shell.parts()
+
+
+def test_bytes_that_were_changed_in_the_store_are_not_pulled(shell: Shell) -> None:
+    shell.push("arm.blend", OLD)
+    damaged = bytearray(OLD)
+    damaged[1234] ^= 1
+    damage(shell.store, "arm.blend", bytes(damaged))
+    shell.write("arm.blend", NEW)
+    before = shell.state()
+    shell.run("pull", "arm.blend", "--overwrite").check_refused(1, "arm.blend", "SHA-256")
+    shell.run("pull", "arm.blend", "elsewhere.blend").check_refused(1, "arm.blend", "SHA-256")
+    assert shell.state() == before
 
 
 def test_a_damaged_version_is_not_restored(shell: Shell) -> None:

@@ -1,10 +1,10 @@
 """``ggg-cloud sync``: what it does, how it tells it, and its exit codes."""
 
 import os
-import resource
 import signal
 from pathlib import Path
 
+from damage import damage
 from shell import Shell
 
 DEFAULT_DELETES = 10
@@ -109,13 +109,9 @@ def test_a_mass_delete_is_code_3_and_goes_through_when_told_to(shell: Shell) -> 
 def test_what_failed_is_told_and_code_1(shell: Shell) -> None:
     sync_arm_and_leg(shell)
     shell.write("models/hand.blend/x.blend", b"x")
-    shell.write("models/robot/hand.blend", os.urandom(3_000_000))
-
-    def full() -> None:
-        """No file can grow beyond this, which a write sees as it sees a full disk."""
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-
-    answer = shell.run("sync", "models", preexec_fn=full)
+    shell.push("robot/hand.blend", b"was pushed")
+    damage(shell.store, "robot/hand.blend", b"was damage")
+    answer = shell.run("sync", "models")
     assert answer.code == 1
     assert "Failed: robot/hand.blend: " in answer.out
     assert (shell.store / "hand.blend/x.blend").read_bytes() == b"x"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from damage import damage
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager, ComponentInfo, files
 from ggg_cloud_addon.cloud_storage.errors import (
@@ -22,7 +23,6 @@ from ggg_cloud_addon.cloud_storage.errors import (
 from ggg_cloud_addon.cloud_storage.providers.base import IfAbsent, IfMatch
 from ggg_cloud_addon.cloud_storage.providers.faults import FaultyProvider
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
-from ggg_cloud_addon.cloud_storage.providers.folder_files import etag_of
 
 BIG = bytes(range(256)) * 10_000
 WriteFile = Callable[[str, bytes], Path]
@@ -275,13 +275,7 @@ def fail_by_cancel(manager: CloudStorageManager, target: Path) -> None:
 
 def fail_by_damage(manager: CloudStorageManager, target: Path) -> None:
     assert isinstance(manager.provider, FolderProvider)
-    path = manager.provider.root / "models" / "arm.blend"
-    mtime = path.stat().st_mtime_ns
-    with path.open("r+b") as file:
-        file.write(b"damage")
-    os.utime(path, ns=(mtime, mtime))
-    (stamp,) = (manager.provider.root / ".ggg_store" / "objects").rglob("stamp")
-    stamp.write_text(f"{etag_of(path.lstat())}\n")  # as if nothing but the bytes had changed
+    damage(manager.provider.root, "models/arm.blend", b"damage" + BIG[6:])
     manager.download_component("arm.blend", target)
 
 

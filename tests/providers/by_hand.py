@@ -7,7 +7,6 @@ from conformance import read
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
-from ggg_cloud_addon.cloud_storage.providers.folder_files import etag_of
 
 
 def drop(store: FolderProvider, key: str, content: bytes) -> Path:
@@ -30,13 +29,6 @@ def edit_unseen(path: Path, content: bytes) -> None:
     before = path.stat()
     path.write_bytes(content)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def damage(store: FolderProvider, key: str, content: bytes) -> None:
-    """Other bytes under the old numbers, as of a broken disk; the stamp is moved on instead of the ctime back."""
-    edit_unseen(store.root / key, content)
-    (stamp,) = (store.root / ".ggg_store" / "objects").rglob("stamp")
-    stamp.write_text(f"{etag_of((store.root / key).lstat())}\n")
 
 
 def pull(store: FolderProvider, key: str, target: Path) -> bytes:

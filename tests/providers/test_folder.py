@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from by_hand import contents, damage, drop, edit_unseen, left_over, pull
+from by_hand import contents, drop, edit_unseen, left_over, pull
 from conformance import BytesSource, ProviderConformance, keys, put, read, sha256
+from damage import damage
 
 from ggg_cloud_addon.cloud_storage.errors import (
     IntegrityError,
@@ -117,7 +118,7 @@ def test_any_time_of_a_file_will_do(store: FolderProvider, when: int) -> None:
 def test_damage_is_caught_and_not_pulled(store: FolderProvider, tmp_path: Path, damaged: bytes) -> None:
     """The disk gives other bytes than were written, and nothing in the file's numbers tells."""
     put(store, "arm.blend", b"BLENDER-v")
-    damage(store, "arm.blend", damaged)
+    damage(store.root, "arm.blend", damaged)
     target = tmp_path / "pulled.blend"
     target.write_bytes(b"mine")
     with pytest.raises(IntegrityError, match=r'^"arm\.blend" .*\.$'):

@@ -81,7 +81,10 @@ def open_scene(path: Path) -> None:
         if not path.is_file():
             raise SceneError(f'The file "{path}" does not exist; check the path.')
         try:
-            bpy.ops.wm.open_mainfile(filepath=str(path.absolute()), load_ui=False)
+            from .blender.scene.trust import may_run_scripts
+
+            absolute = str(path.absolute())
+            bpy.ops.wm.open_mainfile(filepath=absolute, load_ui=False, use_scripts=may_run_scripts(absolute))
         except RuntimeError as error:
             raise SceneError(f'Blender cannot open "{path}"; it may be damaged or no .blend file.') from error
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 import bpy
 
 from . import SceneError
+from .trust import may_run_scripts
 
 EXCHANGE_FORMATS = (".fbx", ".stl", ".gltf", ".glb")
 
@@ -47,8 +48,10 @@ class Conversion:
             "target": str(target),
             "unit_system": scene.unit_settings.system,
             "unit_scale": scene.unit_settings.scale_length,
-            # Drivers that run here run there: without them the objects have other shapes.
-            "use_scripts": not bpy.app.autoexec_fail,
+            # Drivers that the user lets run here run there: without them the objects have other shapes. What Blender
+            # has blocked in the open file is a no: it may have been opened untrusted. That nothing was blocked says
+            # nothing, as Blender looks neither at texts that are appended nor at hidden objects.
+            "use_scripts": may_run_scripts(bpy.data.filepath) and not bpy.app.autoexec_fail,
             "answer": str(self._answer),
             **options,
         }

@@ -34,6 +34,8 @@ def render(path: Path) -> None:
     scene.cycles.time_limit = SECONDS
     scene.cycles.use_adaptive_sampling = scene.cycles.use_denoising = False  # not every build can denoise
     scene.cycles.texture_limit_render = "512"
+    # Freestyle runs Python that is in the file, and OSL writes files, whether the user lets scripts run or not.
+    scene.cycles.shading_system = render.use_freestyle = False
     render.use_simplify = True
     render.simplify_subdivision_render = 1
     render.resolution_x = render.resolution_y = PIXELS

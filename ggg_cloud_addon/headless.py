@@ -98,7 +98,8 @@ def open_scene_path() -> Path | None:
 def empty_scene() -> None:
     """Begin a new, empty file."""
     with blender() as bpy:
-        bpy.ops.wm.read_factory_settings(use_empty=True)
+        # Not read_factory_settings(): there are no extensions in these, so it empties the folder of all wheels.
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
 
 
 @dataclass(frozen=True)

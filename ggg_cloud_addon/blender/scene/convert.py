@@ -8,6 +8,7 @@ happen to the artist's open file, and no context override prevents it.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -61,6 +62,7 @@ class Conversion:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=_environment(self._folder.name),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
 
@@ -105,6 +107,12 @@ def straight_through(steps: Generator[Conversion, None, Result]) -> Result:
     except StopIteration as end:
         result: Result = end.value
         return result
+
+
+def _environment(user_folder: str) -> dict[str, str]:
+    """The environment of a Blender that neither reads nor writes the user's own folders, whatever it does."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("BLENDER_USER_")}
+    return others | {"BLENDER_USER_RESOURCES": user_folder}
 
 
 def _blender() -> list[str]:

@@ -42,6 +42,8 @@ def render(path: Path) -> None:
     render.resolution_percentage = 100
     render.film_transparent = True
     render.use_compositing = render.use_sequencer = render.use_border = False
+    if hasattr(render.image_settings, "media_type"):  # Blender 5: a scene whose output is a movie offers no PNG
+        render.image_settings.media_type = "IMAGE"
     render.image_settings.file_format = "PNG"
     render.image_settings.color_mode = "RGBA"
     scene.view_settings.view_transform = "Standard"

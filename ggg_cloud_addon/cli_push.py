@@ -83,9 +83,11 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
         if args.beside:
             push_beside(guard, made.path, component_id, lambda: None)
         missing = [f"{problem}." for problem in made.missing]
-        return _push_one(
-            args, manager, guard, Push(made.path, component_id, scene), made.metadata, made.preview, missing
-        )
+        answer = _push_one(args, manager, guard, Push(made.path, component_id, scene), made.metadata, None, missing)
+        # What is stored is stored: a picture may take its time, or fail.
+        if not answer[0]["already_stored"] and (picture := made.picture()):
+            manager.put_preview(component_id, picture)
+        return answer
 
 
 def _push_one(

@@ -76,7 +76,7 @@ def run_demo(
             before = take_inventory(as_fbx=suffix == ".fbx")
             say(f"Pushing {component_id} to {manager.provider.location}")
             begun = time.perf_counter()
-            with headless.exported(component_id, options=options, preview=False) as made:
+            with headless.exported(component_id, options=options) as made:
                 size = manager.upload_component(made.path, component_id).size
             pushed = time.perf_counter()
             say(f"Pulling {component_id} into an empty scene")

@@ -81,7 +81,10 @@ def open_scene(path: Path) -> None:
         if not path.is_file():
             raise SceneError(f'The file "{path}" does not exist; check the path.')
         try:
-            bpy.ops.wm.open_mainfile(filepath=str(path.absolute()), load_ui=False)
+            from .blender.scene.trust import may_run_scripts
+
+            absolute = str(path.absolute())
+            bpy.ops.wm.open_mainfile(filepath=absolute, load_ui=False, use_scripts=may_run_scripts(absolute))
         except RuntimeError as error:
             raise SceneError(f'Blender cannot open "{path}"; it may be damaged or no .blend file.') from error
 
@@ -95,7 +98,8 @@ def open_scene_path() -> Path | None:
 def empty_scene() -> None:
     """Begin a new, empty file."""
     with blender() as bpy:
-        bpy.ops.wm.read_factory_settings(use_empty=True)
+        # Not read_factory_settings(): there are no extensions in these, so it empties the folder of all wheels.
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
 
 
 @dataclass(frozen=True)
@@ -103,11 +107,20 @@ class Exported:
     """What was written of a scene, and what is told of it."""
 
     path: Path
-    preview: bytes | None
-    """PNG; ``None`` if there is nothing to see."""
     metadata: Mapping[str, str]
     missing: Sequence[str]
     """What it had to do without: a file's name, and what is wrong with it."""
+    kept: Path
+    """For the picture, see :func:`.blender.scene.export.export_steps`."""
+
+    def picture(self) -> bytes | None:
+        """Make a picture (PNG), which may take a minute; ``None`` if there is nothing to see, or it cannot be made."""
+        with blender(), contextlib.suppress(OSError):
+            from .blender.scene.export import picture_of
+
+            made = picture_of(self.path, self.kept, self.kept.with_suffix(".png")).result()
+            return made.read_bytes() if made else None
+        return None
 
 
 @contextlib.contextmanager
@@ -118,7 +131,6 @@ def exported(
     selection: bool = False,
     options: ExportOptions | None = None,
     comment: str = "",
-    preview: bool = True,
 ) -> Iterator[Exported]:
     """Export a collection, the selection, or else the whole scene; the file is there inside the block.
 
@@ -126,10 +138,12 @@ def exported(
         SceneError: there is nothing to export, or it cannot be.
     """
     with tempfile.TemporaryDirectory(prefix="ggg_cloud_") as folder:
-        path, picture = Path(folder, Path(component_id).name), Path(folder, "preview.png")
+        path, kept = Path(folder, "made", Path(component_id).name), Path(folder, "kept.blend")
+        path.parent.mkdir()
         with blender() as bpy:
+            from .blender.scene.convert import straight_through
             from .blender.scene.describe import describe
-            from .blender.scene.export import chosen_objects, export_component, selected_objects
+            from .blender.scene.export import chosen_objects, export_steps, selected_objects
 
             content = bpy.context.scene
             if selection:
@@ -140,13 +154,12 @@ def exported(
                     raise SceneError(f'The scene has no collection "{collection}"; check its name.')
             try:
                 metadata = describe(chosen_objects(content, path.suffix.lower()), comment=comment)
-                missing = export_component(
-                    path, content, name=Path(component_id).stem, options=options, preview=picture if preview else None
-                )
+                name = Path(component_id).stem
+                missing = straight_through(export_steps(path, content, name=name, options=options, kept=kept))
             except OSError as error:
                 why = " ".join(str(error).split())
                 raise SceneError(f'"{component_id}" cannot be exported ({why}); check the free space.') from error
-        yield Exported(path, picture.read_bytes() if picture.exists() else None, metadata, missing)
+        yield Exported(path, metadata, missing, kept)
 
 
 def load(path: Path, component_id: str, *, link: bool = False) -> int:

@@ -1,5 +1,6 @@
 """Run by a Blender: writes .blend files with what they need into the folder of the last argument."""
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -91,6 +92,20 @@ begin("outside")
 use(image("wood.png"))
 (folder / "inner").mkdir()
 save("inner/outside")
+
+begin("smooth")
+use(image("wood.png"))
+smooth = bpy.context.scene.collection.children[0].objects[0]
+bpy.context.view_layer.objects.active = smooth
+smooth.select_set(True)
+with contextlib.suppress(RuntimeError):  # a module of Blender 4.2 lacks the asset; it writes a plain modifier
+    bpy.ops.object.shade_auto_smooth()
+if not smooth.modifiers:
+    smooth.modifiers.new("Nodes", "NODES").node_group = bpy.data.node_groups.new("Nodes", "GeometryNodeTree")
+shapes = folder / "shapes.mdd"
+shapes.write_bytes(b"shapes")
+smooth.modifiers.new("Cache", "MESH_CACHE").filepath = str(shapes)
+save("smooth")
 
 begin("alone")
 save("alone")

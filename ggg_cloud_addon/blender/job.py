@@ -13,6 +13,7 @@ from bpy.types import Context, Event, Operator, Timer
 
 from ..worker.client import CANCELLED, Job, JobError, WorkerClient
 from .scene import SceneError
+from .scene.convert import Picture
 from .shown import counted, shown_seconds, shown_size
 from .user_files import user_folder
 from .view import view
@@ -84,8 +85,8 @@ class Run:
             StopIteration: there is none; its value is the message.
             SceneError, JobError, OSError: it failed or was cancelled.
         """
-        # A job that is cancelled says itself whether that came in time.
-        if not self.cancelled or isinstance(self._step, Job):
+        # A job that is cancelled says itself whether that came in time; without its picture, what is stored is stored.
+        if not self.cancelled or isinstance(self._step, Job | Picture):
             self._step = next(self._steps)
         if self.cancelled:
             self.cancel()
@@ -108,6 +109,8 @@ class Run:
         before, now, job = (self.lines, self.factor), time.monotonic(), self._step
         if self.cancelled:
             self.lines = ("Cancelling",)
+        elif isinstance(job, Picture):
+            self.lines = ("It is stored; making its picture, beside Blender",)
         elif not isinstance(job, Job):
             self.lines = ("Preparing it, beside Blender",)
         else:

@@ -1,5 +1,6 @@
 """What artists and scripts can do: ``bpy.ops.ggg_cloud.*``."""
 
+import contextlib
 import uuid
 from collections.abc import Generator
 from pathlib import Path
@@ -17,7 +18,7 @@ from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, MissingFilesError, SceneError
 from .scene.describe import describe
-from .scene.export import chosen_objects, export_steps, selected_objects
+from .scene.export import chosen_objects, export_steps, picture_of, selected_objects
 from .scene.export_options import LOST
 from .scene.load import load_steps
 from .shown import counted, newer_blender, shown_size
@@ -83,7 +84,7 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         if not component_id.lower().endswith(tuple(each[0] for each in FORMATS)):
             component_id += self.file_format
         suffix = Path(component_id).suffix.lower()
-        path, preview = self.scratch() / f"component{suffix}", self.scratch() / "preview.png"
+        path, kept = self.scratch() / f"component{suffix}", self.scratch() / "kept.blend"
         metadata = describe(chosen_objects(content, suffix), comment=self.comment)
         push = Push(context, component_id, content)
         view.refused = None
@@ -95,18 +96,15 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
                 content,
                 name=Path(component_id).stem,
                 options=export_options(self),
-                preview=preview if self.preview else None,
+                kept=kept if self.preview else None,
             )
         except MissingFilesError:
             text = f'"{component_id}" was not pushed: it is not whole.'
             view.refused = Refused(component_id, text, "Push Without", again | {"allow_missing": True})
             raise
         condition = None if self.replace else push.condition
-        picture = preview if preview.exists() else None
         try:
-            info = yield from _upload(
-                context, path, component_id, metadata, picture, condition, beside=self.files == "BESIDE"
-            )
+            info = yield from _upload(context, path, component_id, metadata, condition, beside=self.files == "BESIDE")
         except JobError as error:
             if error.kind != REFUSED:
                 raise
@@ -114,10 +112,33 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
             view.refused = Refused(component_id, text, "Push Over It", again | {"replace": True}, is_newer=True)
             raise JobError(push.refusal, error.kind) from error
         push.remember(context, info)
-        if self._in_window and picture:
-            yield from fetch_previews(storage_config(context), component_id)
+        if self.preview:
+            yield from self._add_picture(storage_config(context), component_id, path, kept)
         told = _told(info)
         return f"{told}, without {counted(len(missing), 'file')}: {'; '.join(missing)}" if missing else told
+
+    def _add_picture(
+        self, config: dict[str, Any], component_id: str, path: Path, kept: Path
+    ) -> Generator[Step, None, None]:
+        """Make a picture of what is stored by now, and store it beside that; it is no loss where it cannot be."""
+        run = self._run
+        assert run is not None
+        with contextlib.suppress(OSError, JobError):
+            if run.cancelled:
+                return
+            making = picture_of(path, kept, self.scratch() / "preview.png")
+            try:
+                yield making
+            finally:
+                making.cancel()
+            picture = making.result()
+            if picture is None or run.cancelled:
+                return
+            job = worker().submit("put_preview", config, component_id=component_id, path=str(picture))
+            yield job
+            job.wait()
+            if self._in_window and not run.cancelled:
+                yield from fetch_previews(config, component_id)
 
     def _content(self, context: Context) -> tuple[Any, str]:
         assert context.scene is not None
@@ -404,7 +425,6 @@ def _upload(
     path: Path,
     component_id: str,
     metadata: dict[str, str] | None = None,
-    preview: Path | None = None,
     condition: str | None = None,
     *,
     beside: bool = False,
@@ -417,7 +437,6 @@ def _upload(
         path=str(path),
         component_id=component_id,
         metadata=metadata,
-        preview=preview and str(preview),
         condition=condition,
         beside=beside,
     )

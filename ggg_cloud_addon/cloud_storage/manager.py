@@ -108,7 +108,7 @@ class CloudStorageManager:
         )
         log.info("Pushed %s, %d bytes in %.2f s", key, info.size, time.monotonic() - begun)
         if preview is not None:
-            self._put_preview(component_id, preview)
+            self.put_preview(component_id, preview)
         return self._component(info)
 
     def download_component(
@@ -361,7 +361,8 @@ class CloudStorageManager:
             return check_key(self.key_prefix + preview_of(component_id))
         return None
 
-    def _put_preview(self, component_id: str, preview: bytes) -> None:
+    def put_preview(self, component_id: str, preview: bytes) -> None:
+        """Store a PNG of at most 256 pixels a side beside a component; if that fails, the log says so."""
         key = self._preview_key(component_id)
         if key is None:
             return

@@ -12,8 +12,8 @@ from ..cloud_storage import CloudStorageManager
 from ..cloud_storage.errors import ObjectNotFoundError
 from ..cloud_storage.files import part_file, translated
 
-SETTLED = timedelta(minutes=1)
-"""A preview is stored right after its component; what has none then gets none."""
+SETTLED = timedelta(minutes=3)
+"""A preview is made and stored after its component; what has none then gets none."""
 
 About = tuple[str | None, dict[str, str]]
 """The file with the preview, if there is one, and the metadata."""

@@ -56,7 +56,6 @@ def _upload(
     path: str,
     component_id: str,
     metadata: dict[str, str] | None = None,
-    preview: str | None = None,
     condition: str | None = None,
     beside: bool = False,
 ) -> Plain:
@@ -64,8 +63,7 @@ def _upload(
 
     Args:
         beside: what it needs and what lies in its folder or below goes too, as components of its own.
-        metadata: to be stored with it; without, the file is asked for it, and for what it needs.
-        preview: the path of a PNG; without, that of the file, if it was asked.
+        metadata: to be stored with it; without, the file is asked for it, for its picture, and for what it needs.
         condition: ``"absent"``, or the ETag that the component still has.
     """
     picture, missing = None, []
@@ -80,7 +78,7 @@ def _upload(
         component_id,
         metadata=metadata,
         condition=IfAbsent() if condition == "absent" else IfMatch(condition) if condition else None,
-        preview=_read_preview(preview) if preview else picture,
+        preview=picture,
         progress=tell,
     )
     return _plain(info) | {"missing": missing}
@@ -155,9 +153,11 @@ def _about(manager: CloudStorageManager, tell: Teller, items: list[tuple[str, st
     return fetch_all(manager, items, Path(folder), tell.stop_if_cancelled)
 
 
-def _read_preview(path: str) -> bytes:
+def _put_preview(manager: CloudStorageManager, tell: Teller, component_id: str, path: str) -> Plain:
+    """Store a picture (PNG) of a component that is there already."""
     with translated(Path(path)):
-        return Path(path).read_bytes()
+        picture = Path(path).read_bytes()
+    manager.put_preview(component_id, picture)
 
 
 def _restore(manager: CloudStorageManager, tell: Teller, component_id: str, version_id: str) -> Plain:
@@ -211,6 +211,7 @@ VERBS: dict[str, Verb] = {
     "details": _details,
     "about": _about,
     "upload": _upload,
+    "put_preview": _put_preview,
     "download": _download,
     "delete": _delete,
     "check": _check,

@@ -520,7 +520,8 @@ def test_python_in_drivers_runs_where_the_user_lets_it(trusted, tmp_path):
     # Not one of the harmless expressions that Blender evaluates even in an untrusted file.
     cube.driver_add("location", 2).driver.expression = "frame * 4 * bool(bpy.app.version)"
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
-    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"), use_scripts=trusted)
+    bpy.context.preferences.filepaths.use_scripts_auto_execute = trusted
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
     export_component(tmp_path / "cube.glb", [bpy.data.objects["Cube"]], name="Cube")
     reset()
     (cube,) = load(tmp_path / "cube.glb")

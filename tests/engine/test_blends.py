@@ -136,6 +136,24 @@ class TestTrace:
         assert len({each.path for each in found.dependencies}) == len(found.dependencies)
         assert (found.circle, found.unreadable) == ((), ())
 
+    def test_geometry_nodes_hide_nothing(self, blends: Path) -> None:
+        """Shade Auto Smooth is enough: where nothing is baked, Blender writes a pointer that leads nowhere."""
+        found = trace(blends / "smooth.blend")
+        assert {each.path.name for each in found.dependencies} == {"wood.png", "shapes.mdd"}
+        assert found.unreadable == ()
+
+    def test_a_fault_in_one_block_costs_what_that_needs(self, blends: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from blender_asset_tracer.trace import blocks2assets
+
+        def fail(block: Any) -> None:
+            raise TypeError("A kind of block that BAT does not know yet")
+
+        monkeypatch.setitem(blocks2assets._funcs_for_code, b"OB", fail)
+        found = trace(blends / "smooth.blend")
+        assert [each.path.name for each in found.dependencies] == ["wood.png"]
+        (said,) = needs(blends / "smooth.blend", blends)
+        assert 'cannot be told what "OBwood.png" in "smooth.blend" needs' in said
+
     def test_a_circle_of_links_ends(self, blends: Path) -> None:
         found = trace(blends / "a.blend")
         assert {each.path.name for each in found.dependencies} == {"wood.png", "b.blend"}

@@ -282,9 +282,10 @@ class TestAboutAComponent:
             path=str(folder / "arm.blend"),
             component_id="robot/arm.blend",
             metadata={"blender": "5.0.1", "author": "Zoë"},
-            preview=str(tmp_path / "arm.png"),
             condition="absent",
         ).wait()
+        picture = {"component_id": "robot/arm.blend", "path": str(tmp_path / "arm.png")}
+        worker.submit("put_preview", any_config, **picture).wait()
         return answer
 
     def test_details(self, worker: WorkerClient, any_config: Config, pushed: dict[str, Any], tmp_path: Path) -> None:
@@ -328,9 +329,9 @@ class TestAboutAComponent:
         worker.submit("upload", any_config, **ask, condition=second["etag"]).wait()
 
     def test_a_preview_that_is_not_there_is_said(self, worker: WorkerClient, config: Config, folder: Path) -> None:
-        ask = {"path": str(folder / "leg.blend"), "component_id": "leg.blend"}
+        ask = {"path": str(folder / "nothing.png"), "component_id": "leg.blend"}
         with pytest.raises(JobError, match=r"nothing\.png") as caught:
-            worker.submit("upload", config, **ask, preview=str(folder / "nothing.png")).wait()
+            worker.submit("put_preview", config, **ask).wait()
         assert caught.value.kind == "LocalFileError"
 
     def test_a_file_tells_of_itself(self, worker: WorkerClient, config: Config, blends: Path, tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ happen to the artist's open file, and no context override prevents it.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
@@ -18,23 +20,24 @@ from typing import TypeVar
 import bpy
 
 from . import SceneError
+from .trust import may_run_scripts
 
 EXCHANGE_FORMATS = (".fbx", ".stl", ".gltf", ".glb")
 
 Result = TypeVar("Result")
 
+PICTURE_SECONDS = 60
+"""So long a picture may take, with the start of its Blender."""
 _SCRIPT = Path(__file__).with_name("beside") / "__main__.py"
 
 
-class Conversion:
-    """Work under way: begun when made, in a process of its own; Blender goes on meanwhile."""
+class Beside:
+    """Work under way in a Blender of its own: begun when made; this one goes on meanwhile."""
 
     def __init__(self, source: Path, target: Path, **options: object) -> None:
-        """Begin to write the content of `source` to `target`.
+        """Begin to write `target` out of `source`; takes the time of a Blender's start, one or two seconds.
 
-        At least one of the two is a `.blend`, the suffixes tell how. Lengths are those of the current scene's units.
-        Takes the time of a Blender's start, one or two seconds. The options are for a `.blend` that is the source:
-        those of an ExportOptions, and `preview`, the path of the picture to make.
+        Lengths are those of the current scene's units. The options are those of the work, see :mod:`.beside.work`.
         """
         scene = bpy.context.scene
         assert scene is not None
@@ -47,8 +50,10 @@ class Conversion:
             "target": str(target),
             "unit_system": scene.unit_settings.system,
             "unit_scale": scene.unit_settings.scale_length,
-            # Drivers that run here run there: without them the objects have other shapes.
-            "use_scripts": not bpy.app.autoexec_fail,
+            # Drivers that the user lets run here run there: without them the objects have other shapes. What Blender
+            # has blocked in the open file is a no: it may have been opened untrusted. That nothing was blocked says
+            # nothing, as Blender looks neither at texts that are appended nor at hidden objects.
+            "use_scripts": may_run_scripts(bpy.data.filepath) and not bpy.app.autoexec_fail,
             "answer": str(self._answer),
             **options,
         }
@@ -58,12 +63,13 @@ class Conversion:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=_environment(self._folder.name),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
 
     @property
     def ended(self) -> bool:
-        """Whether :meth:`result` would answer at once."""
+        """Whether it is through, well or not."""
         return self._process.poll() is not None
 
     def join(self) -> None:
@@ -74,6 +80,14 @@ class Conversion:
         """End it now."""
         self._process.kill()
         self._process.wait()
+
+
+class Conversion(Beside):
+    """Makes the file that is pushed out of a `.blend`, or a `.blend` out of one: the suffixes tell which.
+
+    The options are for a `.blend` that is the source: those of an ExportOptions, the component's `name`, and
+    `unsaved`, the images that were painted and not saved.
+    """
 
     def result(self) -> list[str]:
         """Wait until it ended; the target is there then.
@@ -94,6 +108,39 @@ class Conversion:
         return problems
 
 
+class Picture(Beside):
+    """Makes a picture (PNG) of a `.blend`, if there is anything to see, in :data:`PICTURE_SECONDS` at most.
+
+    Rendering may crash or hang. That costs the picture and nothing else: it is made of what is stored already.
+    """
+
+    def __init__(self, source: Path, target: Path) -> None:
+        """Begin to render `source`."""
+        super().__init__(source, target)
+        self._target = target
+        self._end = time.monotonic() + PICTURE_SECONDS
+
+    @property
+    def ended(self) -> bool:
+        """The same; after its time it is ended here."""
+        if not super().ended and time.monotonic() > self._end:
+            self.cancel()
+        return super().ended
+
+    def join(self) -> None:
+        """Wait until it ended, or its time is over."""
+        try:
+            self._process.wait(max(0, self._end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.cancel()
+
+    def result(self) -> Path | None:
+        """Wait until it ended; the picture, or `None` if there is none."""
+        self.join()
+        with self._folder:
+            return self._target if self._process.returncode == 0 and self._target.exists() else None
+
+
 def straight_through(steps: Generator[Conversion, None, Result]) -> Result:
     """Wait for every conversion that `steps` yields, and return what it returns."""
     try:
@@ -102,6 +149,12 @@ def straight_through(steps: Generator[Conversion, None, Result]) -> Result:
     except StopIteration as end:
         result: Result = end.value
         return result
+
+
+def _environment(user_folder: str) -> dict[str, str]:
+    """The environment of a Blender that neither reads nor writes the user's own folders, whatever it does."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("BLENDER_USER_")}
+    return others | {"BLENDER_USER_RESOURCES": user_folder}
 
 
 def _blender() -> list[str]:

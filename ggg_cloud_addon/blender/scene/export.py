@@ -17,7 +17,7 @@ from . import MissingFilesError, SceneError
 from .assets import loose_assets
 from .beside.needs import beside_folder, outside_files
 from .blend_file import has_end
-from .convert import EXCHANGE_FORMATS, Conversion, straight_through
+from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
 from .export_options import ExportOptions
 
 FORMATS = (".blend", *EXCHANGE_FORMATS)
@@ -41,8 +41,20 @@ def export_component(
     options: ExportOptions | None = None,
     preview: Path | None = None,
 ) -> list[str]:
-    """Do all of :func:`export_steps` before returning."""
-    return straight_through(export_steps(path, objects, name=name, options=options, preview=preview))
+    """Do all of :func:`export_steps` before returning; with `preview`, make a picture (PNG) there too, if there is
+    anything to see."""
+    if preview is None:
+        return straight_through(export_steps(path, objects, name=name, options=options))
+    with tempfile.TemporaryDirectory(prefix="ggg_cloud-", ignore_cleanup_errors=True) as folder:
+        kept = Path(folder, "kept.blend")
+        problems = straight_through(export_steps(path, objects, name=name, options=options, kept=kept))
+        picture_of(path, kept, preview).result()
+    return problems
+
+
+def picture_of(path: Path, kept: Path, target: Path) -> Picture:
+    """Begin to make the picture of a file that was exported to `path` with `kept`."""
+    return Picture(kept if kept.exists() else path, target)
 
 
 def export_steps(
@@ -51,7 +63,7 @@ def export_steps(
     *,
     name: str,
     options: ExportOptions | None = None,
-    preview: Path | None = None,
+    kept: Path | None = None,
 ) -> Generator[Conversion, None, list[str]]:
     """Write the objects, the collection or the scene to `path`, in the format that its suffix names.
 
@@ -63,7 +75,7 @@ def export_steps(
     A `.blend` takes in the textures, libraries and other files that it needs, unless the options say otherwise;
     files beside it get a folder beside `path`.
     Whatever was at `path` is replaced at the end in one step, or not at all. The open file stays as it was.
-    With `preview` a picture (PNG) is made there, if there is anything to see.
+    With `kept` a .blend of what is in the file is left there, for :func:`picture_of`, unless the file is one itself.
 
     Returns what it had to do without, if the options allow that; else raises MissingFilesError. Raises SceneError
     when there is nothing to write or Blender cannot, OSError when the disk refuses.
@@ -84,11 +96,10 @@ def export_steps(
         unsaved = [image.name for image in bpy.data.images if image.is_dirty and not image.library]
         is_alone = options.files == "LEAVE" or not (unsaved or any(outside_files()))
         problems: list[str] = []
-        if suffix != ".blend" or not is_alone or preview:
+        if suffix != ".blend" or not is_alone:
             made.parent.mkdir()
             request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
-            request |= {"name": name, "unsaved": unsaved, "preview": preview and str(preview)}
-            conversion = Conversion(blend, made, **request)
+            conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved)
             yield conversion
             problems = conversion.result()
             if problems and not options.allow_missing:
@@ -99,6 +110,8 @@ def export_steps(
         beside = made.parent / beside_folder(name)
         if beside.exists():
             shutil.copytree(beside, path.parent / beside.name, dirs_exist_ok=True)
+        if kept and suffix != ".blend":
+            shutil.move(blend, kept)
         written.replace(path)
     return problems
 

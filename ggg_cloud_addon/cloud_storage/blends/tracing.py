@@ -13,6 +13,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -20,6 +21,7 @@ from .reader import BlendError, blocks, damaged, opened
 
 log = logging.getLogger(__name__)
 logging.getLogger("blender_asset_tracer").addHandler(logging.NullHandler())  # what it warns of is told here
+logging.getLogger("blender_asset_tracer").setLevel(logging.ERROR)
 
 FIELD = re.compile(rb"[^\[\]]*(\[\d+\])*")
 """The name of a field in a catalogue: ``*next``, ``mat[4][4]``, ``(*free)()``."""
@@ -47,7 +49,7 @@ class Trace:
     dependencies: tuple[Dependency, ...]
     """One for each file."""
     unreadable: tuple[BlendError, ...]
-    """Of libraries."""
+    """Of libraries, and of single datablocks."""
     circle: tuple[Path, ...]
     """The first .blend files found that link to each other in a circle, each once."""
 
@@ -71,7 +73,7 @@ def trace(path: Path) -> Trace:
             continue
         links[blend] = []
         try:
-            named = list(_named(blend))
+            named = list(_named(blend, unreadable))
         except BlendError as error:
             if blend == start:
                 raise
@@ -86,22 +88,53 @@ def trace(path: Path) -> Trace:
     return Trace(tuple(found.values()), tuple(unreadable), _circle(links))
 
 
-def _named(blend: Path) -> Iterator[tuple[Dependency, bool]]:
-    """What one .blend file names, and whether that is a library."""
+def _named(blend: Path, unreadable: list[BlendError]) -> Iterator[tuple[Dependency, bool]]:
+    """What one .blend file names, and whether that is a library. A block that BAT cannot read costs only what that
+    needs, and goes to ``unreadable``."""
     _refuse_damaged(blend)
     from blender_asset_tracer import blendfile  # late: only who traces waits for it
     from blender_asset_tracer.trace import asset_holding_blocks, blocks2assets
 
     try:
         with contextlib.closing(blendfile.BlendFile(blend)) as file:
+            # Blender writes pointers that lead nowhere, as to the bakes of geometry nodes where there are none.
+            file.strict_pointer_mode = False
+            packed = _packed_libraries(file.blocks)
             for block in asset_holding_blocks(file.blocks):
-                for usage in blocks2assets.iter_assets(block):
-                    if usage.asset_path and not block.get(b"archive_parent_library", default=0):
+                if block.addr_old in packed:
+                    continue
+                try:
+                    usages = list(blocks2assets.iter_assets(block))
+                except Exception as error:  # BAT raises whatever comes of what it does not know
+                    log.info("A block of %s cannot be traced", blend, exc_info=error)
+                    unreadable.append(_unknown(block, blend))
+                    continue
+                for usage in usages:
+                    if usage.asset_path:
                         for path, is_missing, pattern in _files(usage, blend):
                             yield Dependency(path, blend, is_missing, pattern), block.code == b"LI"
     except Exception as error:
         log.info("%s cannot be traced", blend, exc_info=error)
         raise damaged(blend) from error
+
+
+def _packed_libraries(blocks: list[Any]) -> set[int]:
+    """The addresses of libraries of which all is packed into the file (Blender 5): archives, and what they are of
+    unless something else is linked from it, which follows it as ``ID`` blocks."""
+    datablocks = [each for each in blocks if len(each.code) <= 2]
+    parents = {
+        each.addr_old: each.get(b"archive_parent_library", default=0) for each in datablocks if each.code == b"LI"
+    }
+    whole = {library.addr_old for library, linked in pairwise(datablocks) if linked.code != b"ID"} & {*parents.values()}
+    return whole | {library for library, parent in parents.items() if parent}
+
+
+def _unknown(block: Any, blend: Path) -> BlendError:
+    name = (block.id_name or block.code).decode(errors="replace")
+    return BlendError(
+        f'It cannot be told what "{name}" in "{blend.name}" needs; if it needs a file beside it, see that this goes '
+        "along."
+    )
 
 
 def _refuse_damaged(blend: Path) -> None:

@@ -63,7 +63,8 @@ def _forget_origins() -> None:
 
 def import_file(source: Path, target: Path, unit_system: str, unit_scale: float) -> None:
     """Write what is in a file of an exchange format to a .blend."""
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    # Not read_factory_settings(): there are no extensions in these, so it empties the folder of all wheels.
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
     assert scene is not None
     scene.unit_settings.system = unit_system  # type: ignore[assignment]  # another scene's, so a legal one

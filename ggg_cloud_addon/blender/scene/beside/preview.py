@@ -34,12 +34,16 @@ def render(path: Path) -> None:
     scene.cycles.time_limit = SECONDS
     scene.cycles.use_adaptive_sampling = scene.cycles.use_denoising = False  # not every build can denoise
     scene.cycles.texture_limit_render = "512"
+    # Freestyle runs Python that is in the file, and OSL writes files, whether the user lets scripts run or not.
+    scene.cycles.shading_system = render.use_freestyle = False
     render.use_simplify = True
     render.simplify_subdivision_render = 1
     render.resolution_x = render.resolution_y = PIXELS
     render.resolution_percentage = 100
     render.film_transparent = True
     render.use_compositing = render.use_sequencer = render.use_border = False
+    if hasattr(render.image_settings, "media_type"):  # Blender 5: a scene whose output is a movie offers no PNG
+        render.image_settings.media_type = "IMAGE"
     render.image_settings.file_format = "PNG"
     render.image_settings.color_mode = "RGBA"
     scene.view_settings.view_transform = "Standard"

@@ -22,7 +22,10 @@ def main() -> None:
     source = Path(request["source"])
     answer: dict[str, Any] = {"error": None, "problems": []}
     try:
-        if source.suffix.lower() == ".blend":
+        if Path(request["target"]).suffix == ".png":
+            _open(source, request)
+            render(Path(request["target"]))
+        elif source.suffix.lower() == ".blend":
             answer["problems"] = _send(source, Path(request["target"]), request)
         else:
             import_file(source, Path(request["target"]), request["unit_system"], request["unit_scale"])
@@ -35,12 +38,16 @@ def main() -> None:
     os._exit(0)  # Blender 4.2 as a Python module crashes at exit once glTF was used
 
 
+def _open(source: Path, request: dict[str, Any]) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(source), load_ui=False, use_scripts=request["use_scripts"])
+
+
 def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
-    """Make the file that is pushed out of the scene that was written, and its preview.
+    """Make the file that is pushed out of the scene that was written.
 
     Returns what is wrong with the files that it needs; then, unless the request allows that, nothing is made.
     """
-    bpy.ops.wm.open_mainfile(filepath=str(source), load_ui=False, use_scripts=request["use_scripts"])
+    _open(source, request)
     found: list[str] = []
     is_blend, files = target.suffix == ".blend", request["files"]
     if (files != "LEAVE" or not is_blend) and target.suffix not in KEEPS_NO_TEXTURES:
@@ -58,6 +65,4 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
             write_blend(target, compress=request["compress"])
     else:
         export(target, request)
-    if request["preview"]:
-        render(Path(request["preview"]))
     return found

@@ -115,7 +115,7 @@ def test_what_failed_is_told_and_code_1(shell: Shell) -> None:
     assert answer.code == 1
     assert "Failed: robot/hand.blend: " in answer.out
     assert (shell.store / "hand.blend/x.blend").read_bytes() == b"x"
-    document = shell.run("sync", "models", "--json", preexec_fn=full)
+    document = shell.run("sync", "models", "--json")
     assert document.code == 1
     assert list(document.document["errors"]) == ["robot/hand.blend"]
 

@@ -345,7 +345,7 @@ def test_one_file_that_fails_does_not_stop_the_others(ann: User, bob: User, arm:
     bob.save(arm=b"by bob", leg=b"leg by bob", head=b"head")
     bob.sync()
     leg = bob.provider.inner.root / "models" / "leg.blend"
-    result = ann.sync(at("download: arm", lambda: leg.write_bytes(b"another tool's leg")))
+    result = ann.sync(at("download: leg", lambda: leg.write_bytes(b"another tool's leg")))
     assert {*result.errors} == {"leg.blend"}
     assert "leg.blend" in result.get_summary_string()
     assert ann.tree()["head.blend"] == b"head"

@@ -1,5 +1,6 @@
 """Sizes, times and what is told of components, as people read them."""
 
+import re
 import time
 from collections.abc import Mapping
 
@@ -9,6 +10,8 @@ UNITS = ((60, "s"), (60, "min"), (24, "h"), (365, "d"))
 """How many of it make one of the next, and how it is written."""
 
 
+NUMBER = re.compile(r"[0-9]{1,15}")
+"""What is taken for one in metadata, which anybody may have written."""
 PLURALS = {"vertex": "vertices"}
 
 
@@ -55,7 +58,7 @@ def shown_metadata(metadata: Mapping[str, str]) -> list[str]:
     counts = [
         counted(int(metadata[key]), noun)
         for key, noun in (("objects", "object"), ("vertices", "vertex"), ("materials", "material"))
-        if metadata.get(key, "").isdigit()
+        if NUMBER.fullmatch(metadata.get(key, ""))
     ]
     lines = [", ".join(counts)]
     if "bounds" in metadata:
@@ -70,7 +73,7 @@ def newer_blender(metadata: Mapping[str, str]) -> str:
     """A warning if a newer Blender than this one saved it, or nothing."""
     version = metadata.get("blender", "")
     parts = version.split(".")[:2]
-    if len(parts) == 2 and all(part.isdigit() for part in parts) and tuple(map(int, parts)) > bpy.app.version[:2]:
+    if len(parts) == 2 and all(map(NUMBER.fullmatch, parts)) and tuple(map(int, parts)) > bpy.app.version[:2]:
         return (
             f"Saved by Blender {version}, newer than this {bpy.app.version_string}: it may not open here, or lose "
             "what this Blender does not know."

@@ -33,7 +33,7 @@ PRINTABLE = "".join(map(chr, range(32, 127))).replace("%", "")
 
 def version_of(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     """The series of Blender that saved a component, such as ``(5, 0)``; ``None`` if it is not known."""
-    found = re.match(r"(\d+)\.(\d+)", metadata.get(BLENDER, ""))
+    found = re.match(r"(\d{1,4})\.(\d{1,4})(?!\d)", metadata.get(BLENDER, ""), re.ASCII)
     return (int(found[1]), int(found[2])) if found else None
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +10,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..cloud_storage import CloudStorageManager
-from ..cloud_storage.errors import ObjectNotFoundError
+from ..cloud_storage.errors import IntegrityError, InvalidIdError, ObjectNotFoundError
 from ..cloud_storage.files import part_file, translated
+from .harmless import shown_metadata, small_png
+
+log = logging.getLogger(__name__)
 
 SETTLED = timedelta(minutes=3)
 """A preview is made and stored after its component; what has none then gets none."""
+
+CHECKED = "harmless"
+"""Tells what is kept from what versions up to 0.5.1 kept, which did not look at it."""
 
 About = tuple[str | None, dict[str, str]]
 """The file with the preview, if there is one, and the metadata."""
@@ -39,8 +46,11 @@ def fetch_preview(manager: CloudStorageManager, component_id: str, token: str, f
     """The file with the preview; ``None`` if there is none."""
     path = _path(manager, component_id, token, folder).with_suffix(".png")
     if not path.exists():
-        preview = manager.get_preview(component_id)
+        stored = manager.get_preview(component_id)
+        preview = small_png(stored) if stored else None
         if preview is None:
+            if stored:
+                log.warning("The picture of %s is left out: it is no PNG, or none of ours", component_id)
             return None
         _write(path, preview)
     return str(path)
@@ -57,16 +67,19 @@ def _fetch(manager: CloudStorageManager, component_id: str, token: str, folder: 
             return preview, metadata
     try:
         info = manager.get_info(component_id)
+        about = fetch_preview(manager, component_id, token, folder), shown_metadata(info.metadata)
     except ObjectNotFoundError:  # only just deleted
         return None, {}
-    about = fetch_preview(manager, component_id, token, folder), dict(info.metadata)
+    except (IntegrityError, InvalidIdError):  # which costs this one only
+        log.warning("Of %s nothing is shown", component_id, exc_info=True)
+        return None, {}
     if about[0] or datetime.now(UTC) - info.modified > SETTLED:
         _write(path, json.dumps(about).encode())
     return about
 
 
 def _path(manager: CloudStorageManager, component_id: str, token: str, folder: Path) -> Path:
-    about = (manager.provider.location, manager.key_of(component_id), token)
+    about = (manager.provider.location, manager.key_of(component_id), token, CHECKED)
     return folder / hashlib.sha256("\0".join(about).encode()).hexdigest()[:32]
 
 

@@ -18,6 +18,7 @@ from ..cloud_storage.sync.plan import DELETES, SILENT, Action
 from ..cloud_storage.sync.result import STORE_IS_OLDER
 from ..cloud_storage.times import utc_from_ns
 from .about import fetch_all, fetch_preview
+from .harmless import is_shown, shown_metadata
 
 Plain = Any
 """What JSON can hold."""
@@ -43,10 +44,11 @@ def _list(manager: CloudStorageManager, tell: Teller, folder: dict[str, Any] | N
         rows = [
             [each.component_id, each.size, each.modified.timestamp(), "", each.etag]
             for each in manager.list_components()
+            if is_shown(each.component_id)  # no other ID is of a component that could be pulled
         ]
     else:
         found = compare(manager, SyncConfig(**folder), _Seen(tell))
-        rows = [[each.path, each.size, each.modified, each.status, each.etag] for each in found]
+        rows = [[each.path, each.size, each.modified, each.status, each.etag] for each in found if is_shown(each.path)]
     return {"location": manager.provider.location, "rows": rows}
 
 
@@ -250,7 +252,7 @@ def _conflict(action: Action, result: SyncResult) -> Plain:
 
 def _plain(info: ComponentInfo) -> dict[str, Any]:
     """A ComponentInfo as JSON can hold it."""
-    values = asdict(info)
+    values = asdict(info) | {"metadata": shown_metadata(info.metadata)}
     for name in ("created", "modified"):
         if values[name] is not None:
             values[name] = values[name].timestamp()

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from beside import assert_is_sentence, settings, wait_until
 from fault_proxy import FaultProxy
+from pictures import PICTURE
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig
 from ggg_cloud_addon.cloud_storage.providers import open_bucket
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 from ggg_cloud_addon.worker.client import JobError, WorkerClient
+from ggg_cloud_addon.worker.harmless import small_png
 
 Config = dict[str, Any]
 
@@ -275,7 +277,7 @@ class TestSync:
 class TestAboutAComponent:
     @pytest.fixture
     def pushed(self, worker: WorkerClient, any_config: Config, folder: Path, tmp_path: Path) -> dict[str, Any]:
-        (tmp_path / "arm.png").write_bytes(b"a picture")
+        (tmp_path / "arm.png").write_bytes(PICTURE)
         answer: dict[str, Any] = worker.submit(
             "upload",
             any_config,
@@ -294,7 +296,7 @@ class TestAboutAComponent:
         assert found["info"]["metadata"] == {"blender": "5.0.1", "author": "Zoë"}
         assert (found["info"]["etag"], found["info"]["size"]) == (pushed["etag"], 7)
         assert len(found["versions"]) <= 1
-        assert Path(found["preview"]).read_bytes() == b"a picture"
+        assert Path(found["preview"]).read_bytes() == small_png(PICTURE)
         assert Path(found["preview"]).parent == cache
 
     def test_preview_and_metadata_are_fetched_once(
@@ -311,7 +313,7 @@ class TestAboutAComponent:
         assert Path(preview).read_bytes() == b"as it was fetched"
         Path(preview).unlink()
         worker.submit("about", any_config, **ask).wait()
-        assert Path(preview).read_bytes() == b"a picture"
+        assert Path(preview).read_bytes() == small_png(PICTURE)
         items[0][1] = "a new version"
         newer = worker.submit("about", any_config, **ask).wait()
         assert newer["robot/arm.blend"][0] != preview

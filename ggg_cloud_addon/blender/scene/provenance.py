@@ -6,6 +6,7 @@ It is saved in the .blend, goes along when something is renamed or duplicated, a
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +22,59 @@ from .digest import custom_properties, digest
 ROOT = "/"
 """What the collection itself is called among a component's parts."""
 _NO_PARTS = (Scene, Library, Key, WindowManager)
+
+
+MAX_RECORD = 1 << 20
+"""Characters. The file may be anybody's, and what is longer was not written here."""
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
+MAX_TEXT = 1024
+"""Characters of what is noted of an origin; an object's key has no more."""
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_stacks(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_texts, value.values()))
+
+
+def _is_matrix(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 16 and all(isinstance(each, float) for each in value)
+
+
+def _is_drivers(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(each, list) and list(map(type, each)) == [str, int] for each in value
+    )
+
+
+_OBJECT: Mapping[str, Callable[[object], bool]] = {
+    "matrix": _is_matrix,
+    "parent": _is_text,
+    "data": _is_text,
+    "instance": _is_text,
+    "modifiers": _is_texts,
+    "constraints": _is_texts,
+    "bones": _is_stacks,
+    "drivers": _is_drivers,
+    "slots": _is_texts,
+    "properties": _is_texts,
+}
+"""What :func:`_record` tells of an object."""
+
+
+def _is_ours(record: Mapping[str, object], form: Mapping[str, Callable[[object], bool]]) -> bool:
+    return record.keys() == form.keys() and all(is_right(record[key]) for key, is_right in form.items())
+
+
+def _is_plain(*texts: str) -> bool:
+    """Whether all can be what was noted here: in one line, and no longer than a key."""
+    return all(len(text) <= MAX_TEXT and not _CONTROL.search(text) for text in texts)
 
 
 Own = Callable[[ID], str | None]
@@ -78,9 +132,8 @@ class GGGCloudPushed(PropertyGroup):
 def origin_of(collection: Any) -> Origin | None:
     """Of which component a collection is."""
     stored = collection.ggg_cloud
-    if not stored.component_id:
-        return None
-    return Origin(stored.storage, stored.component_id, stored.etag, stored.version_id, stored.sha256)
+    known = (stored.storage, stored.component_id, stored.etag, stored.version_id, stored.sha256)
+    return Origin(*known) if stored.component_id and _is_plain(*known) else None
 
 
 def pulled(storage: str, component_id: str | None = None) -> list[Collection]:
@@ -105,7 +158,7 @@ def known_etag(storage: str, component_id: str, collection: Any = None) -> str:
         return origin.etag
     for scene in bpy.data.scenes:
         pushed = scene.ggg_cloud_pushed.get(component_id)  # type: ignore[attr-defined]
-        if pushed and pushed.storage == storage:
+        if pushed and pushed.storage == storage and _is_plain(pushed.etag):
             return str(pushed.etag)
     return next((origin_of(each).etag for each in pulled(storage, component_id)), "")
 
@@ -125,7 +178,14 @@ def part_name(datablock: Any, key: str) -> str | None:
 def record_of(datablock: Any, key: str) -> dict[str, Any]:
     """What is known of a part as it was pulled, see :func:`_record`."""
     part = datablock.ggg_cloud_parts.get(key)
-    return json.loads(part.record) if part and part.record else {}
+    if not part or not part.record or len(part.record) > MAX_RECORD:
+        return {}
+    try:
+        record = json.loads(part.record)
+    except (ValueError, RecursionError):
+        return {}
+    is_ours = isinstance(record, dict) and (_is_ours(record, _OBJECT) or _is_ours(record, {"slots": _is_texts}))
+    return record if is_ours else {}
 
 
 def parts(key: str) -> dict[tuple[str, str], list[ID]]:
@@ -263,6 +323,8 @@ def _is_changed(datablock: Any, key: str) -> bool:
         return own(each) or _foreign(each)
 
     record = record_of(datablock, key)
+    if isinstance(datablock, Object) and not record:
+        return True
     extra = (_slots(datablock, own, record.get("slots")), _members(datablock, name_of))
     return bool(digest(datablock, name_of, extra, record) != datablock.ggg_cloud_parts[key].digest)
 
@@ -272,6 +334,8 @@ def _is_used_otherwise(obj: Any, key: str) -> bool:
     if not isinstance(obj, Object):
         return False
     was, now = record_of(obj, key), _record(obj, lambda each: part_name(each, key))
+    if not was:
+        return True
     matrices = was.pop("matrix"), now.pop("matrix")
     moved = bool(was["parent"]) and not np.allclose(*matrices, rtol=1e-5, atol=1e-5)
     del was["slots"], now["slots"]

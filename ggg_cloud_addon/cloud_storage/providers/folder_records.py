@@ -386,7 +386,7 @@ class Records:
                 Entry(each["etag"], each["sha256"], each["created"], each["metadata"]) for each in stored["versions"]
             )
             is_deleted = stored.get("deleted")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise IntegrityError(
                 f'A record of the store is damaged; move "{path}" away, and its file counts as a new one.'
             ) from error

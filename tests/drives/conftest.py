@@ -11,14 +11,14 @@ import pytest
 from drive import Drive, Traits, mounted_tmpfs, why_no_mounts
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "sync"), str(TESTS / "providers")]  # whose scenarios and conformance suite run here too
+sys.path[:0] = [str(TESTS / name) for name in ("sync", "providers", "engine")]  # whose tests run here too
 
 from users import User, Watched  # noqa: E402
 
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider  # noqa: E402
 from ggg_cloud_addon.cloud_storage.sync import apply  # noqa: E402
 
-pytest.register_assert_rewrite("test_sync")
+pytest.register_assert_rewrite("test_sync", "test_crash", "test_folder_others")
 
 DRIVES = {
     "exFAT or macOS": Traits(

@@ -185,6 +185,24 @@ def test_what_is_written_through_a_handle_into_a_replaced_file_is_a_version(stor
     assert sorted(contents(store, KEY)) == [b"by the open handle", b"pushed again", b"pushed once more"]
 
 
+def test_a_version_is_found_that_gets_its_name_while_its_folder_is_read(
+    store: FolderProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing may then show neither the old name nor the new one (POSIX, "readdir")."""
+    old, _ = (store.put(KEY, BytesSource(content)) for content in (b"old", b"new"))
+    (kept,) = store.root.rglob(f"{old.version_id}")
+    caught = kept.rename(kept.with_name(f"{kept.name}.0123abcd"))
+
+    def listed(folder: Path, listdir: Callable[[Path], list[str]] = os.listdir) -> list[str]:
+        names = [each for each in listdir(folder) if each != caught.name]
+        caught.rename(kept)
+        monkeypatch.undo()
+        return names
+
+    monkeypatch.setattr(os, "listdir", listed)
+    assert read(store, KEY, version_id=old.version_id) == b"old"
+
+
 @pytest.mark.parametrize("edit", [save, edit_unseen, write_in_place], ids=["saved", "unseen", "in place"])
 def test_an_edit_is_a_version_of_its_own_whatever_its_time(store: FolderProvider, system: str, edit: Edit) -> None:
     etag = put(store, KEY, b"push 1")

@@ -50,6 +50,8 @@ class Changes:
         self._records = records
         self._twins = twins
         self._look = look
+        self._across: set[Path] = set()
+        """Folders on another file system than the versions."""
 
     def _compared(self, key: str, path: Path, condition: Condition) -> tuple[os.stat_result | None, Record, bool]:
         """What :meth:`.Look.at` finds, if it may be replaced."""
@@ -71,11 +73,13 @@ class Changes:
         condition: Condition,
     ) -> ObjectInfo:
         """Make ``part`` the object, or a copy of it made beside the key's file if that is on another file system."""
-        try:
-            return self._commit(key, path, part, sha256, metadata, condition)
-        except OSError as error:
-            if error.errno != EXDEV:
-                raise
+        if path.parent not in self._across:
+            try:
+                return self._commit(key, path, part, sha256, metadata, condition)
+            except OSError as error:
+                if error.errno != EXDEV:
+                    raise
+            self._across.add(path.parent)
         self._make_parent(key, path)
         self._records.bring(key, path)  # what a killed process left
         with copied(part, path.parent) as part_beside:

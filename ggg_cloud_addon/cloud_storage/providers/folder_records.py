@@ -228,11 +228,18 @@ class Records:
 
     def find_kept(self, record: Record, version_id: str) -> Path | None:
         """The file of a version."""
-        path = self.version_path(record.key, version_id)
+        # A folder that is read while a put gives a file in it its name may show neither the old nor the new name.
+        return (
+            self._named(record.key, version_id)
+            or self.kept(record).get(version_id)
+            or self._named(record.key, version_id)
+        )
+
+    def _named(self, key: str, version_id: str) -> Path | None:
+        """The file of a version, if it has its name."""
+        path = self.version_path(key, version_id)
         stat = file_stat(path)
-        if stat is not None and version_of(stat) == version_id:
-            return path
-        return self.kept(record).get(version_id)
+        return path if stat is not None and version_of(stat) == version_id else None
 
     def kept(self, record: Record) -> dict[str, Path]:
         """The files of the versions by ID."""

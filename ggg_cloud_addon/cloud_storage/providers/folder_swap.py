@@ -70,10 +70,11 @@ def swap(new: Path, path: Path, there: os.stat_result, aside: Path, tmp: Path) -
     """
     _expect(path, etag_of(there))
     is_beside = new.parent == path.parent
+    is_kept = is_same(file_stat(aside), there)
     try:
         if not is_beside and exchange(new, path):
             return new
-        if is_same(file_stat(aside), there):
+        if is_kept:
             _expect(path, etag_of(there))
         else:
             link_or_copy(path, aside, tmp)
@@ -86,6 +87,10 @@ def swap(new: Path, path: Path, there: os.stat_result, aside: Path, tmp: Path) -
         if file_stat(new) is None:
             raise
         raise MeanwhileError from None
+    except OSError:
+        if not is_kept and is_same(file_stat(path), there):
+            aside.unlink(missing_ok=True)
+        raise
     return aside
 
 

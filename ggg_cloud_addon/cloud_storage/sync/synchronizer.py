@@ -216,9 +216,7 @@ class StorageSynchronizer:
                 if observed != was.observed or not was.fingerprint.holds(found.fingerprint):
                     state.remember(path, replace(was, fingerprint=found.fingerprint, observed=observed))
 
-    def _finish(
-        self, state: State, result: SyncResult, identity: str, remembered: set[str], *, is_older: bool
-    ) -> None:
+    def _finish(self, state: State, result: SyncResult, identity: str, remembered: set[str], *, is_older: bool) -> None:
         """See that all that was done went into this very store, and leave it a marker.
 
         Raises:

@@ -90,7 +90,7 @@ def release(store: FolderProvider) -> Iterator[Callable[[], None]]:
     """Nothing can be stored until this is called: the locks that the store documents are held."""
     with contextlib.ExitStack() as stack:
         folder = store.root / ".ggg_store" / "locks"
-        folder.mkdir(parents=True)
+        store.check()  # a store that is new is marked before anything else, and that takes a lock too
         for number in range(256):
             stack.enter_context(FileLock(folder / f"{number:02x}.lock"))
         yield stack.close

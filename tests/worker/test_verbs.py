@@ -233,7 +233,7 @@ class TestSync:
         seen = (folder / "arm.blend").stat()
         assert conflict["path"] == "arm.blend"
         assert conflict["can_choose"]
-        assert conflict["here"] == [5, seen.st_mtime_ns / 1e9]
+        assert conflict["here"] == [5, pytest.approx(seen.st_mtime_ns / 1e9, abs=1e-5)]
         assert conflict["there"] == [10, store.head("arm.blend").modified.timestamp()]
         answer = sync(choices={"arm.blend": choice}, sync=settings(folder, overwrite=False))
         assert (answer["state"], answer["conflicts"], answer["errors"]) == ("done", [], {})

@@ -135,7 +135,8 @@ def look_at_file(context: Context, *, vertices: float = QUICK) -> None:
 def _in_storage(etag: str | None, known: str) -> str:
     if etag is None:
         return "gone" if view.is_listed else ""
-    return "newer" if etag and etag != known else ""
+    # A plain folder's ETag had two of its four parts up to 0.5.1.
+    return "newer" if etag and etag != known and not etag.startswith(f"{known}.") else ""
 
 
 @persistent  # type: ignore[untyped-decorator]  # so the stubs

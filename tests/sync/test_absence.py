@@ -105,6 +105,30 @@ def test_a_delete_waits_for_longer_than_a_save_takes(ann: User, arm: bytes, monk
     assert "arm.blend" not in objects_of(ann)
 
 
+def test_what_others_changed_waits_too_where_the_file_is_absent(
+    ann: User, bob: User, arm: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob.save(arm=b"by bob")
+    bob.sync()
+    monkeypatch.setattr(apply, "SAVE_SECONDS", 0.3)
+    ann.delete("arm")
+    begun = time.monotonic()
+    assert ann.sync().ok
+    assert time.monotonic() - begun >= 0.3
+    assert ann.tree()["arm.blend"] == b"by bob"
+
+
+def test_what_is_new_does_not_wait(ann: User, bob: User, arm: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    bob.save(head=b"head")
+    bob.sync()
+    monkeypatch.setattr(apply, "SAVE_SECONDS", 20)
+    ann.path("head").with_suffix(".blend@").touch()  # nor does it matter what lies beside
+    begun = time.monotonic()
+    assert ann.sync().ok
+    assert time.monotonic() - begun < 15
+    assert ann.tree()["head.blend"] == b"head"
+
+
 def test_a_long_listing_does_not_count_as_waiting(ann: User, arm: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else where it takes longer than a save, a file is looked for again right after it was seen to be absent."""
     monkeypatch.setattr(apply, "SAVE_SECONDS", 0.3)

@@ -8,7 +8,7 @@ import pytest
 from memory_store import S3, MemoryProvider
 from users import User, at, history, objects_of, settle
 
-from ggg_cloud_addon.cloud_storage.errors import MassDeleteError, StoreUnavailableError
+from ggg_cloud_addon.cloud_storage.errors import AccessDeniedError, MassDeleteError, StoreUnavailableError
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 from ggg_cloud_addon.cloud_storage.sync.plan import Kind
 
@@ -40,6 +40,32 @@ def test_a_person_decides_who_is_right(ann: User, bob: User, restored: None) -> 
     assert bob.sync().ok  # what he has is there again, so nobody asks him
     settle(ann, bob)
     assert bob.tree() == {"arm.blend": b"newer arm", "head.blend": b"head", "leg.blend": b"the leg"}
+    bob.delete("leg")  # what is deleted from now on is
+    settle(bob, ann)
+    assert "leg.blend" not in bob.tree()
+
+
+def test_a_store_is_older_as_long_as_the_settings_keep_something_from_it(ann: User, bob: User, restored: None) -> None:
+    assert ann.sync(conflict="local", overwrite=False).ok
+    ann.sync()
+    assert ann.tree()["arm.blend"] == b"newer arm"
+
+
+def test_where_no_marker_can_be_left_a_sync_is_an_ordinary_one(ann: User, bob: User, arm: bytes) -> None:
+    """As with no right to write there."""
+
+    def refuse() -> None:
+        raise AccessDeniedError("No.")
+
+    shutil.rmtree(ann.folder / ".ggg_cloud")
+    ann.save(arm=b"new arm")
+    ann.provider.before["put"] = lambda: ann.provider.before.update(put=refuse)  # at the second one, the marker's
+    assert ann.sync(conflict="local").ok
+    bob.sync()
+    bob.delete("leg")
+    bob.sync()
+    assert not ann.sync().store_is_older
+    assert ann.tree() == {"arm.blend": b"new arm"}
 
 
 def test_the_older_state_can_be_chosen(ann: User, bob: User, restored: None) -> None:

@@ -1,5 +1,6 @@
 """The planner: a table of every situation, and what holds for any snapshots."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -89,6 +90,44 @@ def test_every_situation_has_its_action(line: str) -> None:
     assert all(action.reason and action.path == "arm.blend" for plan in plans for action in plan)
 
 
+OLDER_STORE = """
+once  here  there  action
+-     new   -      upload
+-     -     new    download
+-     one   one    already
+-     one   two    conflict
+old   new   old    upload
+old   old   new    conflict
+old   one   one    already
+old   one   two    conflict
+old   -     -      gone
+old   -     old    download
+old   -     new    download
+old   old   -      upload
+old   new   -      upload
+"""
+
+
+@pytest.mark.parametrize("line", OLDER_STORE.strip().splitlines()[1:])
+def test_with_an_older_store_nothing_is_deleted_or_rolled_back(line: str) -> None:
+    was, mine, theirs, expected = line.split()
+    base = {} if was == "-" else {"arm.blend": once(was)}
+    local = {} if mine == "-" else {"arm.blend": here(mine)}
+    remote = {} if theirs == "-" else {"arm.blend": there(theirs)}
+    (action,) = make_plan(local, remote, base, config(), is_older=True)
+    assert action.kind is WORDS[expected]
+    assert action.can_choose == (expected == "conflict")
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+def test_what_was_not_read_is_not_taken_for_the_same(is_older: bool) -> None:
+    """As the sizes differ, nobody has read either side."""
+    local = {"arm.blend": replace(here("mine"), sha256=None)}
+    remote = {"arm.blend": replace(there("theirs"), sha256=None)}
+    (action,) = make_plan(local, remote, {}, config(), is_older=is_older)
+    assert action.kind in (Kind.KEEP_BOTH, Kind.CONFLICT)
+
+
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(
     ("policy", "older", "expected"),
@@ -142,6 +181,14 @@ def test_twins_wait_for_a_person(twin: str) -> None:
     assert {action.kind for action in plan} == {Kind.CONFLICT}
 
 
+def test_a_rename_of_case_by_others_asks_for_one_here() -> None:
+    local, remote = {"arm.blend": here("old")}, {"Arm.blend": there("old")}
+    plan = make_plan(local, remote, {"arm.blend": once("old")}, config(delete_files=False))
+    (action,) = (each for each in plan if each.path == "Arm.blend")
+    assert action.kind is Kind.CONFLICT
+    assert "rename one" in action.reason
+
+
 def test_a_name_that_changed_its_case_is_a_rename() -> None:
     plan = make_plan({"Arm.blend": here("old")}, {"arm.blend": there("old")}, {"arm.blend": once("old")}, config())
     assert [(action.kind, action.path) for action in plan] == [
@@ -174,6 +221,14 @@ def test_a_mass_delete_needs_a_person(deleted: int, known: int, share: float | N
     asked = config(max_delete=share)
     plan = make_plan(local, remote, base, asked)
     assert len(refused_deletes(plan, local, remote, base, asked)) == (deleted if refused else 0)
+
+
+def test_an_empty_side_is_a_question_however_many_files_may_be_deleted() -> None:
+    """Half of them were deleted on the other side too, so that the share is not passed."""
+    base = {f"{number}.blend": once("old") for number in range(10)}
+    remote = {f"{number}.blend": there("old") for number in range(5)}
+    asked = config(max_delete=0.6)
+    assert len(refused_deletes(make_plan({}, remote, base, asked), {}, remote, base, asked)) == 5
 
 
 names = st.sampled_from(["a", "b", "c/d", "e f", "g/h/ü"])

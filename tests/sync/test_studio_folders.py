@@ -4,20 +4,21 @@ import contextlib
 import errno
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from memory_store import KINDS as MEMORY_STORES
 from memory_store import MemoryProvider
-from users import User, Watched, objects_of, settle
+from users import User, Watched, at, objects_of, settle
 
 from ggg_cloud_addon.cloud_storage import SyncConfig
-from ggg_cloud_addon.cloud_storage.errors import ConfigError, LocalFileError
+from ggg_cloud_addon.cloud_storage.errors import ConfigError, LocalFileError, StoreUnavailableError
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 from ggg_cloud_addon.cloud_storage.sync.plan import Kind
 from ggg_cloud_addon.cloud_storage.sync.snapshot import BaseFile, Fingerprint
@@ -166,6 +167,7 @@ def test_a_file_with_other_names_is_copied_into_the_trash(ann: User, bob: User, 
     ann.delete("leg")
     ann.sync()
     bob.sync()
+    assert {*bob.tree()} == {"arm.blend", "head.blend"}
     for name in ("arm", "leg"):
         (tmp_path / f"{name} elsewhere").write_bytes(b"edited in place")
     assert bob.trash() == [b"the arm", b"the leg"]
@@ -178,6 +180,60 @@ def test_a_conflict_copy_of_a_file_with_other_names_is_its_own(
     bob.sync()
     (tmp_path / "elsewhere").write_bytes(b"edited in place")
     assert {*bob.tree().values()} == {b"by ann", b"by bob", b"the leg"}
+
+
+def test_a_file_with_other_names_that_is_edited_while_it_is_copied_away_stays(
+    ann: User, bob: User, arm: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.link(bob.path("arm"), tmp_path / "elsewhere")
+    ann.delete("arm")
+    ann.sync()
+    copy = shutil.copy2
+
+    def copy_and_edit(source: Path, target: Path) -> None:
+        copy(source, target)
+        (tmp_path / "elsewhere").write_bytes(b"edited in place")
+
+    monkeypatch.setattr(shutil, "copy2", copy_and_edit)
+    assert {*bob.sync().errors} == {"arm.blend"}
+    assert bob.tree()["arm.blend"] == b"edited in place"
+
+
+def test_without_hard_links_a_conflict_copy_takes_no_name_that_is_taken(
+    ann: User, bob: User, quarrel: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a file that takes no part in the sync, or came after the plan."""
+
+    def refuse(source: object, target: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    taken = []
+    for minutes in range(3):
+        when = datetime.now() + timedelta(minutes=minutes)
+        taken.append(f"arm (conflict, {socket.gethostname()}, {when:%Y-%m-%d %H-%M})")
+
+    def take() -> None:
+        for name in taken:
+            bob.path(name).write_bytes(b"taken")
+
+    bob.sync(at("keep both", take))
+    assert [bob.path(name).read_bytes() for name in taken] == [b"taken"] * 3
+    assert {b"by ann", b"by bob"} <= {*bob.tree().values()}
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(ann: User, bob: User, arm: bytes) -> None:
+    bob.path("arm").chmod(0o600)
+    ann.save(arm=b"new arm")
+    settle(ann, bob)
+    assert bob.path("arm").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_killed_download_left_in_the_folder_takes_no_part(ann: User, arm: bytes) -> None:
+    """It lies there only where a part of the folder is on another file system."""
+    (ann.folder / ".version.1.0123456789ab.ggg_part").touch()
+    result = ann.sync(file_patterns=["*"])
+    assert (result.plan, result.ok) == ((), True)
 
 
 # -- numbers
@@ -320,8 +376,9 @@ def test_an_object_that_was_replaced_under_its_old_metadata_is_a_change(tmp_path
     assert [(each.kind, each.path) for each in ann.sync().plan] == [(Kind.KEEP_BOTH, "arm.blend")]
 
 
-def test_the_state_of_the_former_release_is_taken_over(ann: User, bob: User, arm: bytes) -> None:
-    """Else an edit of one side would look as if both had changed."""
+@pytest.fixture
+def former(ann: User, bob: User, arm: bytes) -> None:
+    """The state of ann's folder is one of the former release."""
     with contextlib.closing(sqlite3.connect(ann.folder / ".ggg_cloud" / "state.db")) as database:
         database.executescript(
             "CREATE TABLE old (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER,"
@@ -331,7 +388,24 @@ def test_the_state_of_the_former_release_is_taken_over(ann: User, bob: User, arm
             "CREATE TABLE was AS SELECT 2 AS schema, store, location FROM about;"
             "DROP TABLE about; ALTER TABLE was RENAME TO about;"
         )
+
+
+def test_the_state_of_the_former_release_is_taken_over(ann: User, former: None) -> None:
+    """Else an edit of one side would look as if both had changed, and a delete would be undone."""
     ann.save(arm=b"new arm")
+    ann.delete("leg")
     result = ann.sync()
-    assert [(each.kind, each.path) for each in result.plan] == [(Kind.UPLOAD, "arm.blend")]
+    assert {(each.kind, each.path) for each in result.plan} == {
+        (Kind.UPLOAD, "arm.blend"),
+        (Kind.DELETE_REMOTE, "leg.blend"),
+    }
     assert ann.sync().plan == ()
+
+
+def test_a_folder_of_the_former_release_knows_that_its_store_is_not_there(ann: User, former: None) -> None:
+    root = ann.provider.inner.root
+    root.rename(root.with_name("away"))
+    ann.provider = FolderProvider(root)
+    with pytest.raises(StoreUnavailableError, match="is not in"):
+        ann.sync()
+    assert not root.exists()

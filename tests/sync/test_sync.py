@@ -358,8 +358,15 @@ def test_a_folder_where_a_file_has_to_go_needs_a_person(ann: User, bob: User, ar
     (ann.path("head") / "notes.txt").touch()
     result = ann.sync()
     assert [(each.path, each.can_choose) for each in result.conflicts] == [("head.blend", False)]
-    assert '"head.blend/notes.txt"' in result.get_summary_string()
+    assert 'a folder has its place here, with "head.blend/notes.txt" in it' in result.get_summary_string()
     assert ann.tree()["leg.blend"] == b"leg by bob"
+
+
+def test_a_folder_takes_the_place_of_a_file_that_was_deleted(ann: User, bob: User, arm: bytes) -> None:
+    bob.delete("arm")
+    bob.save(**{"arm.blend/upper": b"upper arm"})
+    settle(bob, ann)
+    assert {*ann.tree()} == {"arm.blend/upper.blend", "leg.blend"}
 
 
 def test_an_empty_folder_is_not_in_the_way_of_a_file_of_its_name(ann: User, bob: User) -> None:

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from memory_store import KINDS, MemoryProvider
+from users import User
 
 from ggg_cloud_addon.cloud_storage.sync.state import open_state
 from ggg_cloud_addon.cloud_storage.sync.trash import Trash
@@ -79,6 +81,13 @@ def test_a_full_trash_loses_the_oldest_first(times: Times) -> None:
     assert times.run(size=120) == {"second", "third"}
 
 
+def test_what_a_run_takes_out_itself_pushes_nothing_out(times: Times) -> None:
+    times.throw(old=60)
+    times.now += timedelta(days=2)
+    times.throw(huge=1000).empty(MONTH, 100)
+    assert times.kept() == {"old", "huge"}
+
+
 @pytest.mark.parametrize("days", [40, 4000, -40, -4000, 0])
 def test_a_run_with_a_wrong_clock_removes_nothing(times: Times, days: float) -> None:
     times.throw(before=10)
@@ -119,3 +128,15 @@ def test_what_others_put_there_is_left_alone(times: Times) -> None:
     (other / "mine.blend").touch()
     assert times.run_daily(40) == {"mine"}
     assert os.listdir(other.parent) == ["notes"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_store_without_versions_would_lose_is_in_the_trash(tmp_path: Path, kind: str) -> None:
+    store = MemoryProvider(KINDS[kind])
+    ann = User(tmp_path / "ann", store)
+    ann.save(arm=b"arm", leg=b"leg")
+    ann.sync()
+    ann.save(arm=b"new arm")
+    ann.delete("leg")
+    ann.sync()
+    assert ann.trash() == ([] if store.kind.versions else [b"arm", b"leg"])

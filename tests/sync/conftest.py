@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from users import User, Watched
 
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 from ggg_cloud_addon.cloud_storage.sync import apply
+
+settings.register_profile("on a busy machine", deadline=None)
+settings.load_profile("on a busy machine")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """A store that comes back from a backup, goes away in the middle of a sync, or is empty all at once."""
 
 import contextlib
+import json
 import shutil
 from pathlib import Path
 
@@ -229,3 +230,24 @@ def test_a_conflict_copy_that_went_into_another_store_is_kept(tmp_path: Path) ->
     store.restore(content)
     bob.sync()
     assert b"by bob" in bob.tree().values()
+
+
+def test_a_download_leaves_nothing_there(ann: User, bob: User, arm: bytes, store: FolderProvider) -> None:
+    before = {path: path.read_bytes() for path in store.root.rglob("*") if path.is_file()}
+    carl = User(bob.folder.with_name("carl"), bob.provider)
+    assert len(carl.sync(direction="download").done) == 2
+    assert {path: path.read_bytes() for path in store.root.rglob("*") if path.is_file()} == before
+
+
+def test_without_the_right_to_erase_the_marker_goes_on(
+    ann: User, arm: bytes, store: FolderProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: FolderProvider, key: str) -> None:
+        raise AccessDeniedError("You may not.")
+
+    monkeypatch.setattr(FolderProvider, "erase", refuse)
+    for number in range(3):
+        ann.save(arm=b"%d" % number)
+        ann.sync()
+    numbers = [json.loads(path.read_bytes())["number"] for path in (store.root / "models/.ggg_cloud").rglob("[01]")]
+    assert max(numbers) == 4

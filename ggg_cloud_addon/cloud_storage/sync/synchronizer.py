@@ -229,7 +229,8 @@ class StorageSynchronizer:
                 f"{self._provider.location} went away during the sync, so it is not known what was stored; connect it "
                 "again and sync once more."
             )
-        if result.done and (not is_older or (result.ok and not result.skipped)):
+        changes_there = self._config.direction != "download"  # else not even a marker is left there
+        if changes_there and result.done and (not is_older or (result.ok and not result.skipped)):
             marker.leave(self._provider, self._prefix, state)
         self._provider.tidy()
 

@@ -107,6 +107,25 @@ def test_an_older_state_is_no_older_store(ann: User, bob: User, arm: bytes) -> N
     assert "leg.blend" not in objects_of(ann)
 
 
+def test_an_older_state_leaves_a_newer_marker(
+    ann: User, bob: User, arm: bytes, store: FolderProvider, tmp_path: Path
+) -> None:
+    """Else a backup of the store with a marker of the lost state would not look older than what came after it."""
+    state = ann.folder / ".ggg_cloud" / "state.db"
+    before = state.read_bytes()
+    for number in range(3):
+        ann.save(arm=b"%d" % number)
+        ann.sync()
+    shutil.copytree(store.root, tmp_path / "backup", copy_function=shutil.copy2)
+    state.write_bytes(before)
+    ann.save(arm=b"newest", head=b"head")
+    ann.sync(conflict="local")
+    shutil.rmtree(store.root)
+    shutil.copytree(tmp_path / "backup", store.root, copy_function=shutil.copy2)
+    assert ann.sync().store_is_older
+    assert ann.tree()["arm.blend"] == b"newest"
+
+
 @pytest.mark.parametrize("left", [1, 2, 3])
 def test_a_run_that_dies_while_it_leaves_its_marker_makes_no_older_store(
     ann: User, bob: User, arm: bytes, left: int

@@ -33,10 +33,7 @@ def is_missing(provider: Provider, prefix: str, state: State) -> bool:
         StorageError: the store does not answer.
     """
     folder, _, number = state.marker.partition("/")
-    if not folder:
-        return False
-    turns = (int(number), int(number) + 1)  # another copy of this folder, or of its state, may have gone on
-    return all(_number(provider, _key(prefix, folder, each)) < int(number) for each in turns)
+    return bool(folder) and max(_numbers(provider, prefix, folder)) < int(number)
 
 
 def leave(provider: Provider, prefix: str, state: State) -> None:
@@ -45,20 +42,27 @@ def leave(provider: Provider, prefix: str, state: State) -> None:
     Where it cannot be stored (no rights, no connection) the last one stays good: it only proves less.
     """
     folder, _, last = state.marker.partition("/")
-    folder, number = folder or secrets.token_hex(8), int(last or 0) + 1
-    marker = {
-        "number": number,
-        "host": socket.gethostname(),
-        "synced": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    key = _key(prefix, folder, number)
+    folder = folder or secrets.token_hex(8)
     try:
+        there = _numbers(provider, prefix, folder)
+        # Higher than any that is there: this state may be an older copy that somebody put back.
+        number = max(int(last or 0), *there) + 1
+        key = _key(prefix, folder, there.index(min(there)))
         with contextlib.suppress(StorageError):  # it takes more rights than a sync needs; then old markers stay
             provider.erase(key)
-        provider.put(key, BytesSource(json.dumps(marker).encode()))
+        provider.put(key, BytesSource(_marker(number)))
         state.set_marker(f"{folder}/{number}")
     except StorageError:
         log.warning("No marker was left in %s", provider.location, exc_info=True)
+
+
+def _marker(number: int) -> bytes:
+    synced = datetime.now(UTC).isoformat(timespec="seconds")
+    return json.dumps({"number": number, "host": socket.gethostname(), "synced": synced}).encode()
+
+
+def _numbers(provider: Provider, prefix: str, folder: str) -> list[int]:
+    return [_number(provider, _key(prefix, folder, turn)) for turn in range(2)]
 
 
 def _number(provider: Provider, key: str) -> int:
@@ -70,5 +74,5 @@ def _number(provider: Provider, key: str) -> int:
         return 0
 
 
-def _key(prefix: str, folder: str, number: int) -> str:
-    return f"{prefix}{STATE_FOLDER}/folders/{folder}/{number % 2}"
+def _key(prefix: str, folder: str, turn: int) -> str:
+    return f"{prefix}{STATE_FOLDER}/folders/{folder}/{turn}"

@@ -250,13 +250,15 @@ class World:
         if self._backup is None:
             return
         before = self.reachable()
-        for client in self.clients:
-            self.shown.update(content for path, content in client.files().items() if path in self.store())
+        held = [client.files() for client in self.clients]
+        stored = self.store()
         if self.memory is not None:
             self.memory.restore(self._backup)
         else:
             shutil.rmtree(self.root / "store")
             shutil.copytree(self.root / "backup", self.root / "store")
+        if self.store():  # else it is empty, which all syncs here are allowed to follow
+            self.shown.update(content for files in held for path, content in files.items() if path in stored)
         self.given_up |= before - self.reachable()
         self._meddled.update(self.tree, self.events, self.store())
         self.is_certain = False

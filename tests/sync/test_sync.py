@@ -588,3 +588,14 @@ def test_an_edit_right_after_a_file_was_stored_is_noticed(
     monkeypatch.undo()
     settle(ann, bob)
     assert objects_of(ann)["arm.blend"] == b"edited"
+
+
+def test_the_name_of_a_copy_is_not_one_that_takes_no_part(ann: User, bob: User, quarrel: None) -> None:
+    bob.sync()
+    (taken,) = (name for name in objects_of(bob) if "conflict" in name)
+    ann.save(arm=b"by ann again")
+    ann.sync(file_patterns=["arm.blend"])
+    bob.save(arm=b"by bob again")
+    bob.path(taken.removesuffix(".blend")).unlink()
+    assert bob.sync(file_patterns=["arm.blend"]).ok
+    assert objects_of(bob)[taken] == b"by bob"

@@ -232,6 +232,13 @@ class Applier:
             kept = self._trash.place(path)
             all_at_once(downloading(self._provider, self._prefix + path, kept, if_match=etag, tmp=self._tmp))
 
+    def _is_stored(self, path: str) -> bool:
+        """Also where it takes no part in this sync, or somebody stored it since the listing."""
+        with contextlib.suppress(ObjectNotFoundError):
+            self._provider.head(self._prefix + path)
+            return True
+        return False
+
     def _keep_as_conflict(self, path: str) -> str:
         """Keep the file as ``arm (conflict, HOST, 2026-11-22 14-05).blend``, numbered if that is taken on either side.
 
@@ -247,7 +254,7 @@ class Applier:
                 ending.encode()
             )
             copy = folder + slash + stem.encode()[:room].decode(errors="ignore") + ending
-            if copy not in self._remote:
+            if not self._is_stored(copy):
                 with contextlib.suppress(FileExistsError):
                     keep_as(self._target(path), self._target(copy), self._tmp)
                     return copy

@@ -12,6 +12,7 @@ from test_addon import ADDON, add_objects  # noqa: E402
 from test_whole import body, gone  # noqa: E402
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager  # noqa: E402
+from ggg_cloud_addon.worker.harmless import small_png  # noqa: E402
 
 pytestmark = pytest.mark.own_blender
 
@@ -45,7 +46,7 @@ def test_counts_size_author_comment_and_picture_go_with_it_and_are_shown(addon: 
     lines = shown.shown_metadata(view.view.details.metadata)
     assert lines[:2] == ["1 object, 4 vertices, 0 materials", "2 x 1 x 1 m"]
     assert lines[-1] == "Für Mira"
-    assert Path(view.view.previews["arm.blend"]).read_bytes() == picture
+    assert Path(view.view.previews["arm.blend"]).read_bytes() == small_png(picture)
     assert [row.component_id for row in view.view.search("mira", only_differences=False)] == ["arm.blend"]
     assert view.view.search("tom", only_differences=False) == []
 

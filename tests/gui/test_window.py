@@ -53,7 +53,8 @@ def wait_for_message(window: Window, pattern: str, seconds: float = 60) -> str:
 
 def keys_in(moto: Server, bucket: str) -> list[str]:
     pages = moto.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    return [each["Key"] for page in pages for each in page.get("Contents", ())]
+    found = [each["Key"] for page in pages for each in page.get("Contents", ())]
+    return [key for key in found if not key.startswith(".ggg_cloud/")]  # markers of synced folders
 
 
 def make_files(folder: Path, number: int) -> None:

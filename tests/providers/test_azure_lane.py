@@ -1,6 +1,8 @@
 """The fast lane to Azure gives what the SDK gives, whatever a server says; and steps aside where it has no answer."""
 
+import base64
 import contextlib
+import hashlib
 import random
 import socketserver
 import ssl
@@ -531,7 +533,10 @@ def test_a_put_whose_answer_is_lost_is_done_once_or_refused(
     def script(heard: Heard) -> Raw:
         if heard.method == "HEAD":
             about = answer("200 OK", length=3, **ABOUT).content.removesuffix(b"\r\n")
-            return Raw(about + f"x-ms-meta-ggg_sha256: {sha256(there[-1])}\r\n\r\n".encode())
+            md5 = base64.b64encode(hashlib.md5(there[-1], usedforsecurity=False).digest()).decode()
+            return Raw(about + f"Content-MD5: {md5}\r\nx-ms-meta-ggg_sha256: {sha256(there[-1])}\r\n\r\n".encode())
+        if heard.method == "GET":  # the list of its blocks, of which it has none
+            return answer("200 OK", b"<BlockList><CommittedBlocks/></BlockList>", **{"Content-Type": "application/xml"})
         assert (heard.headers.get("if-none-match"), heard.headers.get("if-match")) in (("*", None), (None, '"e0"'))
         if heard.by_lane:
             there.extend([stored] if stored is not None else [])

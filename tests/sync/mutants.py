@@ -231,7 +231,7 @@ MUTANTS = (
     ("../files", "if source.lstat().st_nlink == 1:\n        link_or_copy", "if True:\n        link_or_copy"),
     ("../files", "if source.lstat().st_nlink == 1:\n        try:\n            os.link", "if True:\n        try:\n            os.link"),
     ("../files", "if source.lstat().st_nlink == 1:\n        check()", "if True:\n        check()"),
-    ("../files", "if error.errno != errno.EXDEV:\n                raise\n    with _copied", "raise\n    with _copied"),
+    ("../files", "if error.errno != errno.EXDEV:\n                raise\n    with copied", "raise\n    with copied"),
     ("../files", "if error.errno != errno.EXDEV:\n            raise\n        sweep", "raise\n        sweep"),
     ("../files", "        check()\n        os.replace(part, target)", "        os.replace(part, target)"),
     ("../files", "        os.replace(part, target)\n        source.unlink()", "        os.replace(part, target)"),

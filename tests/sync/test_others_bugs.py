@@ -17,7 +17,7 @@ from fault_proxy import FaultProxy
 from servers import Server
 from users import Tree, User, at, objects, objects_of, settle, tree
 
-from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
+from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager, files
 from ggg_cloud_addon.cloud_storage.errors import (
     MassDeleteError,
     PreconditionFailedError,
@@ -441,18 +441,20 @@ def test_syncthing_3742_a_save_while_the_old_content_is_copied_aside_is_kept(
     settle(ann, bob)
     ann.save(arm=b"two")
     ann.sync()
-    copy = shutil.copy2
+    copy = files.copied
 
     def link(*_: Any) -> None:
         raise OSError("a drive without hard links")
 
-    def copy_slowly(source: Path, target: Path) -> None:
-        copy(source, target)
-        if Path(source) == bob.path("arm"):
-            bob.save(arm=b"three!")
+    @contextlib.contextmanager
+    def copy_slowly(source: Path, folder: Path) -> Iterator[Path]:
+        with copy(source, folder) as part:
+            if source == bob.path("arm"):
+                bob.save(arm=b"three!")
+            yield part
 
     monkeypatch.setattr(os, "link", link)
-    monkeypatch.setattr(shutil, "copy2", copy_slowly)
+    monkeypatch.setattr(files, "copied", copy_slowly)
     assert isinstance(bob.sync().errors["arm.blend"], SourceChangedError)
     assert bob.path("arm").read_bytes() == b"three!"
 

@@ -162,17 +162,23 @@ class World:
         trash = {self._sha256(path) for path in (self.here / ".ggg_cloud/trash").rglob("*") if path.is_file()}
         return trash | {*self.tree().values()} | {*self.objects().values()} | self._versions()
 
+    @staticmethod
+    def _is_ours(path: Path, names: tuple[str, ...]) -> bool:
+        """Whether the store keeps it for itself: what it knows of a key, or a marker of a synced folder."""
+        return path.name in names or path.read_bytes().startswith(b'{"number"')
+
     def _versions(self) -> set[str]:
         if self.config.root is not None:
             kept = Path(self.config.root, ".ggg_store", "objects").rglob("*")
-            return {self._sha256(path) for path in kept if path.is_file() and path.name != "record.json"}
+            ours = ("record.json", "stamp")
+            return {self._sha256(path) for path in kept if path.is_file() and not self._is_ours(path, ours)}
         if self.client is None:  # Azurite has none
             return set()
         bucket, found = self.config.bucket_name, set()
         for page in self.client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix="models/"):
             for each in page.get("Versions", ()):
                 key = each["Key"], each["VersionId"]
-                if "/.ggg_store/" in each["Key"]:
+                if "/.ggg_store/" in each["Key"] or "/.ggg_cloud/" in each["Key"]:
                     continue
                 if key not in self._seen:
                     answer = self.client.get_object(Bucket=bucket, Key=key[0], VersionId=key[1])

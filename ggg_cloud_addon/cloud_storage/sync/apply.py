@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -15,7 +16,7 @@ from pathvalidate import sanitize_filename
 from ..errors import LocalFileError, ObjectNotFoundError, PreconditionFailedError, SourceChangedError
 from ..files import FileSource, keep, keep_as, move_away, translated
 from ..in_flight import Steps, all_at_once
-from ..names import MAX_KEY_BYTES, MAX_NAME_BYTES, check_component_id
+from ..names import MAX_KEY_BYTES, MAX_NAME_BYTES, check_component_id, fold
 from ..providers.base import IfAbsent, IfMatch, Provider, putting
 from ..transfers import Progress, adding_up, downloading
 from .plan import DELETES, Action, Kind
@@ -155,6 +156,8 @@ class Applier:
     def _delete_local(self, path: str, progress: Progress) -> Steps[Known]:
         yield from ()
         with contextlib.suppress(ObjectNotFoundError):
+            if fold(path) in self._folded:  # it was renamed in case only, and a store may not tell the two apart
+                raise ObjectNotFoundError(path)
             self._provider.head(self._prefix + path)
             raise PreconditionFailedError(f'"{path}" came back in the store during the sync; the next run looks again.')
         move_away(self._target(path), self._trash.place(path), self._tmp, lambda: self._look_again(path))
@@ -164,6 +167,11 @@ class Applier:
             except OSError:  # not empty
                 break
         return {path: None}
+
+    @cached_property
+    def _folded(self) -> frozenset[str]:
+        """The listed paths as a system sees them that ignores case."""
+        return frozenset(map(fold, self._remote))
 
     def _keep_both(self, path: str, progress: Progress) -> Steps[Known]:
         copies: list[str] = []

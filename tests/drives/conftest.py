@@ -99,7 +99,7 @@ def empty(drive: Drive) -> None:
 @pytest.fixture(autouse=True)
 def _no_waiting_for_saves(monkeypatch: pytest.MonkeyPatch) -> None:
     """No program saves anything here, so that nothing has to be absent for a while to count as deleted."""
-    monkeypatch.setattr(apply, "SAVE_SECONDS", 0, raising=False)
+    monkeypatch.setattr(apply, "SAVE_SECONDS", 0)
 
 
 @pytest.fixture

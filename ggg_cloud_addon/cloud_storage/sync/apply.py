@@ -155,10 +155,8 @@ class Applier:
 
     def _delete_local(self, path: str, progress: Progress) -> Steps[Known]:
         yield from ()
-        with contextlib.suppress(ObjectNotFoundError):
-            if fold(path) in self._folded:  # it was renamed in case only, and a store may not tell the two apart
-                raise ObjectNotFoundError(path)
-            self._provider.head(self._prefix + path)
+        was_renamed = fold(path) in self._folded  # in case only; a store that ignores case would find the new name
+        if not was_renamed and self._is_stored(path):
             raise PreconditionFailedError(f'"{path}" came back in the store during the sync; the next run looks again.')
         move_away(self._target(path), self._trash.place(path), self._tmp, lambda: self._look_again(path))
         for folder in Path(path).parents[:-1]:

@@ -6,7 +6,7 @@ from bpy.types import Context, UILayout
 from .panel import SidebarPanel
 from .shown import counted
 from .text import draw_text
-from .view import InFile, Refused, view
+from .view import InFile, Refused, Undecided, view
 
 SHOWN = 12
 """Components; the rest is counted."""
@@ -22,8 +22,8 @@ class GGG_CLOUD_PT_file(SidebarPanel):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        """With components in it, or a push that was refused."""
-        return bool(view.in_file or view.refused)
+        """With components in it, or something that was refused."""
+        return bool(view.in_file or view.refused or view.undecided)
 
     def draw(self, context: Context) -> None:
         """Draw a line for each component with its buttons, and what can be done about it."""
@@ -31,6 +31,8 @@ class GGG_CLOUD_PT_file(SidebarPanel):
         assert layout is not None
         if view.refused is not None:
             _draw_refused(context, layout, view.refused)
+        if view.undecided is not None:
+            _draw_undecided(context, layout, view.undecided)
         for each in view.in_file[:SHOWN]:
             _draw_component(context, layout, each)
         if len(view.in_file) > SHOWN:
@@ -76,6 +78,18 @@ def _draw_refused(context: Context, layout: UILayout, refused: Refused) -> None:
     push = row.operator("ggg_cloud.export_upload", text=refused.button, icon="EXPORT")
     for name, value in refused.settings.items():
         setattr(push, name, value)
+
+
+def _draw_undecided(context: Context, layout: UILayout, undecided: Undecided) -> None:
+    box = layout.box()
+    box.alert = True
+    draw_text(box, context, undecided.text, "ERROR")
+    row = box.row(align=True)
+    for side, label in (("MINE", "Keep Mine"), ("THEIRS", "Take Theirs")):
+        update = row.operator("ggg_cloud.update", text=label)
+        update.conflict = side
+        for name, value in undecided.settings.items():
+            setattr(update, name, value)
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs

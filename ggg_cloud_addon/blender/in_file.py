@@ -141,7 +141,7 @@ def _in_storage(etag: str | None, known: str) -> str:
 
 @persistent  # type: ignore[untyped-decorator]  # so the stubs
 def _look_again(path: str) -> None:
-    view.refused = None
+    view.refused = view.undecided = None
     view.own_etags.clear()
     look_at_file(bpy.context, vertices=-1)
 

@@ -1,28 +1,33 @@
 """Bringing what was pulled up to date: ``bpy.ops.ggg_cloud.update``."""
 
 import math
+from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import EnumProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
+from ..worker.client import JobError
 from .connections import storage_name
 from .in_file import look_at_file, origin
-from .job import Returned, Steps, WorkerOperator, show
+from .job import Returned, Step, Steps, WorkerOperator, show
 from .operators import fetch, show_component
 from .scene import SceneError
 from .scene.load import read_steps
-from .scene.provenance import is_linked, lost_by_update, pulled
-from .scene.update import update, update_linked
-from .view import view
+from .scene.merge import Side
+from .scene.provenance import Origin, is_linked, origin_of, pulled, set_origin
+from .scene.update import ClashError, update, update_linked
+from .view import Undecided, view
 
-SHOWN = 4
-"""Names of what was changed here."""
+GONE = ("ObjectNotFoundError", "IntegrityError", "ArchivedError", "UnsupportedError")
+"""The kinds of errors when the storage has a version no more, or not at hand, or this Blender cannot open it."""
+SIDES: Mapping[str, Side | None] = {"ASK": None, "MINE": "mine", "THEIRS": "theirs"}
 
 
 class GGG_CLOUD_OT_update(WorkerOperator):
-    """Replace the component in this file by the newest version; where its objects are and how they are used stays"""
+    """Bring the component in this file to the newest version; what you changed in it stays"""
 
     bl_idname = "ggg_cloud.update"
     bl_label = "Update"
@@ -32,56 +37,108 @@ class GGG_CLOUD_OT_update(WorkerOperator):
     version_id: StringProperty(  # type: ignore[valid-type]
         name="Version", description="An older version of it; empty: the current one", options={"SKIP_SAVE"}
     )
-    discard: BoolProperty(  # type: ignore[valid-type]
-        name="Discard Changes", description="Drop what was changed in it here", options={"SKIP_SAVE"}
+    conflict: EnumProperty(  # type: ignore[valid-type]
+        name="Changed on Both Sides",
+        description="What to do with what both you and the new version changed",
+        items=(
+            ("ASK", "Ask", "Change nothing, and say what it is"),
+            ("MINE", "Keep Mine", "What you changed stays"),
+            ("THEIRS", "Take Theirs", "The new version's is taken"),
+        ),
+        options={"SKIP_SAVE"},
     )
 
     def invoke(self, context: Context, event: Event) -> Returned:
-        """Ask first, if something would be lost."""
+        """Begin; what clashes is asked in the sidebar then."""
         self._in_window = not bpy.app.background
-        lost = _lost(pulled(storage_name(context), self.component_id))
-        if not lost or self.discard:
-            return self.execute(context)
-        self.discard = True  # if the answer is yes
-        assert context.window_manager is not None
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title="Discard what was changed here?",
-            message=f'In "{self.component_id}" you changed {lost}.',
-            confirm_text="Update",
-            icon="WARNING",
-        )
+        return self.execute(context)
 
     def steps(self, context: Context) -> Steps:
-        """Download it, and put it in the place of what is here."""
+        """Download it and the version that is here, and merge what was changed since."""
         storage, shown = storage_name(context), view.storage
         here: list[Any] = pulled(storage, self.component_id)
         if not here:
             raise SceneError(f'Nothing in this file was pulled as "{self.component_id}"; pull it.')
-        lost = _lost(here)
-        if lost and not self.discard:
-            raise SceneError(
-                f'"{self.component_id}" was changed here ({lost}); push it, or update with "discard" to drop that.'
-            )
         path, info = yield from fetch(context, self.component_id, self.version_id, self.scratch())
+        now = origin(storage, info)
+        bases: dict[str, Path | None] = {}
         try:
             for key in dict.fromkeys(each.ggg_cloud.key for each in here):
-                if collection := _find(key):
-                    if is_linked(collection):
-                        update_linked(collection, path, self.scratch(), origin(storage, info))
-                        continue
-                    loaded = yield from read_steps(path, path.stem)
-                    if again := _find(key):  # it may have been deleted while a file was converted
-                        update(again, loaded, origin(storage, info), context)
+                collection = _find(key)
+                if collection is None:
+                    continue
+                if is_linked(collection):
+                    update_linked(collection, path, self.scratch(), now)
+                    continue
+                known = origin_of(collection)
+                assert known is not None
+                if known.sha256 and known.sha256 == now.sha256:
+                    set_origin(collection, now)
+                    continue
+                if known.version_id not in bases:
+                    bases[known.version_id] = yield from self._fetch_base(context, known)
+                yield from self._update(context, key, path, bases[known.version_id], now)
         finally:
-            path.unlink(missing_ok=True)
+            for each in (path, *bases.values()):
+                if each:
+                    each.unlink(missing_ok=True)
+        view.undecided = None
         if view.storage == shown:
             view.refused = None
             if not self.version_id:
                 show_component(context, info)
         look_at_file(context)
         return f'Updated "{self.component_id}"'
+
+    def _fetch_base(self, context: Context, known: Origin) -> Generator[Step, None, Path | None]:
+        """Download the version that was pulled; ``None`` where it cannot be had and a side was chosen."""
+        folder = self.scratch() / "base"
+        folder.mkdir(exist_ok=True)
+        why = "the storage keeps no versions of it"
+        if known.version_id:
+            try:
+                path, info = yield from fetch(context, self.component_id, known.version_id, folder)
+            except JobError as error:
+                if error.kind not in GONE:
+                    raise
+                why = str(error).rstrip(".")
+            else:
+                if not known.sha256 or info["sha256"] == known.sha256:
+                    return path
+                path.unlink(missing_ok=True)
+                why = "its content is another one now"
+        if self.conflict != "ASK":
+            return None
+        text = (
+            f'"{self.component_id}" was not updated: the version that you pulled cannot be had any more ({why}), so what '
+            "you changed cannot be told from what is new"
+        )
+        self._ask(f"{text}. Mine: you get only what is not here yet. Theirs: what you changed is dropped.")
+        raise SceneError(
+            f'{text}. Update with conflict="MINE" to get only what is not here yet, or "THEIRS" to drop what you changed.'
+        )
+
+    def _ask(self, text: str) -> None:
+        settings = {"component_id": self.component_id, "version_id": self.version_id}
+        view.undecided = Undecided(self.component_id, text, settings)
+
+    def _update(
+        self, context: Context, key: str, path: Path, base: Path | None, now: Origin
+    ) -> Generator[Step, None, None]:
+        versions = [read_steps(each, path.stem) for each in (path, base) if each]
+        if path.suffix.lower() != ".blend":
+            for each in versions:  # beside Blender, before anything is loaded
+                yield next(each)
+        collection = _find(key)  # it may have been deleted meanwhile
+        if collection is None:
+            return
+        try:
+            update(collection, versions[0], versions[1] if base else None, now, context, SIDES[self.conflict])
+        except ClashError as error:
+            self._ask(str(error))
+            raise
+        assert context.view_layer is not None
+        context.view_layer.update()
 
 
 class GGG_CLOUD_OT_look(Operator):
@@ -101,13 +158,6 @@ def _find(key: str) -> Any:
     """The collection of a pull, by the key of its GGGCloudOrigin."""
     collections: Any = bpy.data.collections
     return next((each for each in collections if each.users and each.ggg_cloud.key == key), None)
-
-
-def _lost(collections: list[Any]) -> str:
-    """The names of what an update would drop."""
-    names = list(dict.fromkeys(each.name for collection in collections for each in lost_by_update(collection)))
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(f'"{name}"' for name in names[:SHOWN]) + more
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs

@@ -92,6 +92,16 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Undecided:
+    """An update that was refused until somebody says whose changes count."""
+
+    component_id: str
+    text: str
+    settings: Mapping[str, Any]
+    """Of the operator ``ggg_cloud.update``, to ask for it again."""
+
+
+@dataclass(frozen=True)
 class Message:
     """How a job ended."""
 
@@ -122,6 +132,7 @@ class View:
     in_file: list[InFile] = field(default_factory=list)
     """The components of this storage in the open file, as they were at the last look."""
     refused: Refused | None = None
+    undecided: Undecided | None = None
     """The last push, if it was."""
     own_etags: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """By storage, component and ETag: the next one, which was pushed from the open file. Outlives an undo in it."""
@@ -144,7 +155,7 @@ class View:
         self.storage += 1
         self.rows, self.is_listed = [], False
         self.details, self.previews, self.metadata = None, {}, {}
-        self.outcome = self.refused = None
+        self.outcome = self.refused = self.undecided = None
         self.in_file = []
 
     def newest_own(self, storage: str, component_id: str, etag: str) -> str:

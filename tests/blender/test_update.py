@@ -82,6 +82,11 @@ def copy(obj, name, *, own_data=False):
     return made
 
 
+def now(*objects):
+    """The objects of these names: what is new in them came as another datablock."""
+    return [bpy.data.objects[name] for name in objects]
+
+
 def test_what_is_used_twenty_times_keeps_its_places_and_its_material(studio):
     push_lamp()
     studio.new_file()
@@ -117,7 +122,7 @@ def test_what_is_used_twenty_times_keeps_its_places_and_its_material(studio):
 
     update()
 
-    assert bpy.data.objects["Stand"] == stand
+    stand, *copies = now("Stand", *(f"copy {index}" for index in range(10)))
     assert width(stand) == 2
     assert {each.data for each in copies} == {stand.data}
     assert all(each.parent == empty and street in each.users_collection for each in copies)
@@ -166,7 +171,8 @@ def test_what_was_renamed_duplicated_added_and_removed(studio):
     own = add("Own", mesh("Own"), data.collections["lamp"], parent=stand)
     bpy.ops.ed.undo_push(message="before")
     update()
-    assert (data.objects["Fuß"], data.meshes["Fuß"]) == (stand, stand.data)
+    stand, same, other = now("Fuß", "same", "other")
+    assert stand.data == data.meshes["Fuß"]
     assert width(stand) == width(same) == 2
     assert same.data != stand.data, "A copy of its own stays one"
     assert width(other) == 7, "What the user made of a copy is the user's"
@@ -200,8 +206,9 @@ def test_a_rig_and_its_skin(studio):
     twin.parent = twin_rig
     twin.modifiers["Skin"].object = twin_rig
 
-    update(discard=True)
+    update()
 
+    hose, rig, twin, twin_rig = now("Hose", "Rig", "Hose twin", "Rig twin")
     assert [each.name for each in rig.pose.bones] == ["Lever", "Joint"]
     assert tuple(rig.pose.bones["Lever"].location) == (0, 3, 0)
     assert [(each.name, each.object) for each in hose.modifiers] == [("Skin", rig)]
@@ -278,5 +285,6 @@ def test_where_the_user_put_it_stays(studio):
     expected = stand.matrix_basis @ Matrix.Translation((0, 5, 0))
     placed = shade.matrix_basis.copy()
     update()
+    stand, shade = now("Stand", "Shade")
     assert all(abs(a - b) < 1e-5 for x, y in zip(stand.matrix_basis, expected) for a, b in zip(x, y))  # noqa: B905
     assert shade.matrix_basis == placed

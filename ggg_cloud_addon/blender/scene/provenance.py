@@ -77,6 +77,8 @@ def _is_plain(*texts: str) -> bool:
     return all(len(text) <= MAX_TEXT and not _CONTROL.search(text) for text in texts)
 
 
+Named = tuple[str, str]
+"""A type, and a name in the component's file."""
 Own = Callable[[ID], str | None]
 """What a datablock is called in the component's file; ``None`` if it is not from there."""
 
@@ -188,17 +190,23 @@ def record_of(datablock: Any, key: str) -> dict[str, Any]:
     return record if is_ours else {}
 
 
-def parts(key: str) -> dict[tuple[str, str], list[ID]]:
+def marked(key: str) -> dict[Named, list[ID]]:
+    """What came with a component and is still used, by type and name in its file; all duplicates too."""
+    found: dict[Named, list[ID]] = {}
+    for datablock in _everything():
+        name = part_name(datablock, key) if datablock.users and not datablock.library else None
+        if name is not None:
+            found.setdefault((type(datablock).__name__, name), []).append(datablock)
+    return found
+
+
+def parts(key: str) -> dict[Named, list[ID]]:
     """What came with a component and is still used, by type and name in its file; duplicates too.
 
     A datablock that was duplicated and then changed is the user's own by now, unless nothing else is left; but all
     duplicates of an object count.
     """
-    found: dict[tuple[str, str], list[ID]] = {}
-    for datablock in _everything():
-        name = part_name(datablock, key) if datablock.users and not datablock.library else None
-        if name is not None:
-            found.setdefault((type(datablock).__name__, name), []).append(datablock)
+    found = marked(key)
     for each, datablocks in found.items():
         if len(datablocks) > 1 and not isinstance(datablocks[0], Object):
             found[each] = [one for one in datablocks if not _is_changed(one, key)] or datablocks[:1]
@@ -243,12 +251,17 @@ def remember(collection: Any, origin: Origin, taken: Mapping[int, Part]) -> None
     """Note that the collection is this version of the component, and what belongs to it."""
     stored = collection.ggg_cloud
     stored.key = stored.key or uuid.uuid4().hex[:16]
-    for name, value in asdict(origin).items():
-        setattr(stored, name, value)
+    set_origin(collection, origin)
     for datablock in _everything():
         part = taken.get(datablock.session_uid)
         if part and not datablock.library:
             put(datablock, stored.key, part)
+
+
+def set_origin(collection: Any, origin: Origin) -> None:
+    """Note which version a collection is, and nothing of what belongs to it."""
+    for name, value in asdict(origin).items():
+        setattr(collection.ggg_cloud, name, value)
 
 
 def put(datablock: Any, key: str, part: Part | None) -> None:
@@ -263,6 +276,12 @@ def put(datablock: Any, key: str, part: Part | None) -> None:
         stored = known.add()
         stored.name = key
     stored.part, stored.digest, stored.record = part
+
+
+def part_of(datablock: Any, key: str) -> Part | None:
+    """Which part of a component a datablock is."""
+    stored = datablock.ggg_cloud_parts.get(key)
+    return Part(stored.part, stored.digest, stored.record) if stored else None
 
 
 def forget(datablocks: Iterable[Any]) -> None:

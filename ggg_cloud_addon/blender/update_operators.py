@@ -15,7 +15,7 @@ from .in_file import look_at_file, origin
 from .job import Returned, Step, Steps, WorkerOperator, show
 from .operators import fetch, show_component
 from .scene import SceneError
-from .scene.load import read_steps
+from .scene.convert import Conversion
 from .scene.merge import Side
 from .scene.provenance import Origin, is_linked, origin_of, pulled, set_origin
 from .scene.update import ClashError, update, update_linked
@@ -104,7 +104,8 @@ class GGG_CLOUD_OT_update(WorkerOperator):
                 why = str(error).rstrip(".")
             else:
                 if not known.sha256 or info["sha256"] == known.sha256:
-                    return path
+                    # In the folder of the other version, as paths in both are meant from where they lie.
+                    return path if path.parent != folder else path.rename(folder.with_name(f"base-{path.name}"))
                 path.unlink(missing_ok=True)
                 why = "its content is another one now"
         if self.conflict != "ASK":
@@ -125,15 +126,19 @@ class GGG_CLOUD_OT_update(WorkerOperator):
     def _update(
         self, context: Context, key: str, path: Path, base: Path | None, now: Origin
     ) -> Generator[Step, None, None]:
-        versions = [read_steps(each, path.stem) for each in (path, base) if each]
-        if path.suffix.lower() != ".blend":
-            for each in versions:  # beside Blender, before anything is loaded
-                yield next(each)
+        blends = []
+        for version in (path, base):
+            if version and version.suffix.lower() != ".blend":
+                conversion = Conversion(version, version.with_suffix(".blend"))
+                yield conversion
+                conversion.result()
+                version = version.with_suffix(".blend")
+            blends.append(version)
         collection = _find(key)  # it may have been deleted meanwhile
         if collection is None:
             return
         try:
-            update(collection, versions[0], versions[1] if base else None, now, context, SIDES[self.conflict])
+            update(collection, blends[0], blends[1], now, context, SIDES[self.conflict])
         except ClashError as error:
             self._ask(str(error))
             raise

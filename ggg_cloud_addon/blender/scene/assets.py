@@ -24,11 +24,17 @@ def loose_assets() -> set[ID]:
 
 def move_asset_mark(source: Any, target: Any) -> None:
     """Mark a collection as the asset that another one is instead, unless that lies in a library."""
-    if source.library or not source.asset_data:
+    if not source.library:
+        mark_as(source, target)
+        source.asset_clear()
+
+
+def mark_as(source: Any, target: Any) -> None:
+    """Mark a datablock as an asset, as another one is, if it is one."""
+    if not source.asset_data:
         return
     target.asset_mark()
     for name in _TOLD:
         setattr(target.asset_data, name, getattr(source.asset_data, name))
     for tag in source.asset_data.tags:
         target.asset_data.tags.new(tag.name)
-    source.asset_clear()

@@ -8,34 +8,34 @@ from typing import Any
 import bpy
 from bpy.types import ID, Collection, Key, Object, Scene, Screen, WindowManager, WorkSpace
 
+from .assets import mark_as
 from .commit import Steps, all_collections, point
-from .load import Loaded
 from .merge import Side, Version, is_place, is_state, merge, shown
-from .provenance import ROOT, Named, Part, forget, marked, part_of, put, take
+from .provenance import ROOT, Named, Part, marked, part_of, put, take
 from .values import ABSENT, Content, Path, Ref, content, difference
+from .versions import Linked
 from .writing import write
 
+_ROOT = ("Collection", ROOT)
 _VIEWS = (Screen, WindowManager, WorkSpace)
 
 
 class Parts:
     """The parts of a component: as pulled, here, and in the new version."""
 
-    def __init__(self, collection: Any, theirs: Loaded, base: Loaded | None, side: Side | None) -> None:
+    def __init__(self, collection: Any, theirs: Linked, base: Linked | None, side: Side | None) -> None:
         """Look which there are."""
         self.key: str = collection.ggg_cloud.key
         self.side = side
-        loaded = [version for version in (theirs, base) if version]
-        for version in loaded:  # a file knows its own components, and a copy of this file knows this one
-            forget((*version.names, version.collection))
         self.here = marked(self.key)
-        self.theirs, self.base = _named(theirs), _named(base) if base else {}
+        self.versions = {"theirs": theirs} | ({"base": base} if base else {})
+        self.theirs, self.base = theirs.parts, base.parts if base else {}
         self.has_base = base is not None
-        self.taken = take({**theirs.names, theirs.collection: ROOT})
+        self.taken = take({each: name for (_, name), each in self.theirs.items()})
         self.keys: dict[ID, Hashable] = {each: part for part, all_ in self.here.items() for each in all_}
         self.keys |= {each: part for version in (self.theirs, self.base) for part, each in version.items()}
         self._weighted = {self.key_of(obj.data) for obj in bpy.data.objects if obj.type == "MESH" and obj.vertex_groups}
-        self.roots: list[Any] = list(self.here.get(("Collection", ROOT), []))
+        self.roots: list[Any] = list(self.here.get(_ROOT, []))
         self._mine = {each for all_ in self.here.values() for each in all_}
         self.inside: set[ID] = {obj for root in self.roots for obj in root.all_objects}
         for all_ in self.here.values():  # the first of several is what others use if nothing says which
@@ -44,8 +44,8 @@ class Parts:
         """What takes the place of what is here."""
         self.clashes: dict[str, None] = {}
         self._known: dict[ID, Content] = {}
-        self._new: set[ID] = set()
-        """Of the new version, what will be used here, for all that is known before."""
+        self._came: dict[Named, Any] = {}
+        """What is only in the new version, and is made here."""
         self._gone: set[ID] = set()
         """What is here and not in the new version."""
         self._dropped: set[ID] = set()
@@ -131,9 +131,7 @@ class Parts:
         self.clashes.setdefault(f'"{datablock.name}" ({what})')
 
     def _replace(self, old: Any, new: Any) -> None:
-        """The first gets the new one itself."""
-        self.swap[old] = new if new not in self._new else new.copy()
-        self._new.add(new)
+        self.swap[old] = copied(new)
 
     def _decide_absent(self, named: Named, new: Any) -> None:
         """The user took it out, or it is new."""
@@ -192,18 +190,23 @@ class Parts:
     # What is built.
 
     def build(self) -> None:
-        """Let what is new use what it is to use here; nothing of the file is touched."""
+        """Make what is new, and let it use what it is to use here; nothing of the file is touched."""
         unwritten: dict[Any, Any] = {}
-        for old, new in list(self.swap.items()):
+        for old, new in self.swap.items():
             self._adopt(old, new)
             unwritten |= self._point(new, {path: ref.to for path, ref in refs(self.look(old))})
-        for named, new in self.theirs.items():
-            if named not in self.here:
+        done: set[Named] = set()
+        for named in self._back:
+            self.target(self.theirs[named], None)
+        while self._came.keys() - done:
+            for named in self._came.keys() - done:
+                new = self._came[named]
+                done.add(named)
                 unwritten |= self._point(new, {})
                 if isinstance(new, Collection):
-                    self._fill_new(new)
-        for new, target in unwritten.items():
-            new.user_remap(target)
+                    self._fill_new(new, self.theirs[named])
+        for each, target in unwritten.items():
+            each.user_remap(target)
 
     def _adopt(self, old: Any, new: Any) -> None:
         """It stays a part of other components too, which the user pulled into this one."""
@@ -231,31 +234,25 @@ class Parts:
         Of several duplicates of a component, each uses its own.
         """
         named: Any = self.keys.get(datablock)
-        olds = self.here.get(named, []) if named else []
+        if named is None:
+            return bpy.context.scene if isinstance(datablock, Scene) and datablock.library else datablock
+        olds = self.here.get(named)
         if not olds:
-            return datablock
+            if named not in self._came:
+                self._came[named] = copied(self.theirs[named])
+            return self._came[named]
         old = next((each for each in (mine, datablock) if each in self._mine and self.keys[each] == named), olds[0])
         return self.swap.get(old, old)
 
-    def _fill_new(self, new: Any) -> None:
+    def _fill_new(self, new: Any, theirs: Any) -> None:
         """A collection that is new holds what is here."""
-        for each in list(new.objects):
-            now = self.target(each, None)
-            if not self._comes(each):
-                new.objects.unlink(each)
-            elif now != each:
-                new.objects.unlink(each)
-                new.objects.link(now)
-        for each in list(new.children):
-            now = self.target(each, None)
-            if not self._comes(each) or now != each:
-                new.children.unlink(each)
-            if self._comes(each) and now != each:
-                new.children.link(now)
-
-    def _comes(self, new: ID) -> bool:
-        named: Any = self.keys[new]
-        return named in self.here or named in self._back
+        for kind in ("objects", "children"):
+            members = getattr(new, kind)
+            for each in list(members):
+                members.unlink(each)
+            for each in getattr(theirs, kind):
+                if self.keys.get(each) in self.here or self.keys.get(each) in self._back:
+                    members.link(self.target(each, None))
 
     # What is done.
 
@@ -266,7 +263,7 @@ class Parts:
     def point_users(self, steps: Steps) -> None:
         """Let all that uses what is replaced use what takes its place."""
         users: dict[Any, None] = {}
-        foreign = {*self.theirs.values(), *(self.base.values()), *self.swap, *self.swap.values()}
+        foreign = {*self.swap, *self.swap.values(), *self._came.values()}
         data: Any = bpy.data
         used = data.user_map(subset=set(self.swap)) if self.swap else {}
         for all_ in used.values():
@@ -298,22 +295,20 @@ class Parts:
 
     def fill_collections(self, steps: Steps) -> None:
         """Let each collection hold what it is to hold."""
-        taken = {**self.swap}
-        foreign = {*self.theirs.values(), *self.base.values()}
+        came = set(self._came.values())
         for collection in all_collections():
-            if collection in foreign or collection.library:
+            if collection in came or collection.library:
                 continue
             named: Any = self.keys.get(collection)
             objects, children = list(collection.objects), list(collection.children)
-            if named in self.theirs:
+            if named in self.theirs or named == _ROOT:
                 objects = self._members(objects, named, "objects")
                 children = self._members(children, named, "children")
-            steps.fill(collection, list(dict.fromkeys(taken.get(each, each) for each in objects)), children)
+            steps.fill(collection, list(dict.fromkeys(self.swap.get(each, each) for each in objects)), children)
 
     def _members(self, have: list[Any], named: Named, kind: str) -> list[Any]:
-        new = {self.keys[each]: each for each in getattr(self.theirs[named], kind) if each in self.keys}
-        is_known = self.has_base and named in self.base
-        was = {self.keys.get(each) for each in getattr(self.base[named], kind)} if is_known else set(new)
+        new = {self.keys.get(each): each for each in self._held("theirs", named, kind)}
+        was = {self.keys.get(each) for each in self._held("base", named, kind)} if self.has_base else set(new)
         stay = [
             each
             for each in have
@@ -324,6 +319,13 @@ class Parts:
             if key not in there and (key not in was or key in self._back):
                 stay.append(self.target(each, None))
         return stay
+
+    def _held(self, version: str, named: Named, kind: str) -> list[Any]:
+        """What a collection has directly in it, in one version."""
+        linked = self.versions[version]
+        if named == _ROOT:
+            return list(getattr(linked, kind))
+        return list(getattr(linked.parts[named], kind)) if named in linked.parts else []
 
     def write_collections(self, steps: Steps) -> None:
         """Give the collections the new version's own values."""
@@ -339,27 +341,21 @@ class Parts:
                 name = old.name
                 steps.rename(old, f"ggg_cloud {number}")
                 steps.rename(new, name)
-        for named in self._back:
-            if named in self.base:
-                self.base[named].name = "ggg_cloud"
-            self.theirs[named].name = named[1]
+        for (_, name), new in self._came.items():
+            new.name = name
 
     def note(self, steps: Steps) -> None:
         """Note which part each datablock is."""
-        for named, new in self.theirs.items():
-            part = self.taken[new.session_uid]
-            if new in self._new or named not in self.here:
-                put(new, self.key, part)
-            for old in self.here.get(named, []):
-                now = self.swap.get(old, old)
-                if old in self._dropped:
+        parts = {named: self.taken[each.session_uid] for named, each in self.theirs.items()}
+        for named, new in self._came.items():
+            put(new, self.key, parts[named])
+        for named, olds in self.here.items():
+            for old in olds:
+                part = None if old in self._dropped | self._gone else parts.get(named)
+                if named != _ROOT or part:
+                    self._put(steps, self.swap.get(old, old), part)
+                if old in self.swap:
                     self._put(steps, old, None)
-                elif now != new:
-                    self._put(steps, now, part)
-        for old in self._dropped | self._gone:
-            self._put(steps, old, None)
-        for old in self.swap:
-            self._put(steps, old, None)
 
     def _put(self, steps: Steps, datablock: Any, part: Part | None) -> None:
         was = part_of(datablock, self.key)
@@ -367,30 +363,30 @@ class Parts:
             steps.before(lambda: put(datablock, self.key, was))
             put(datablock, self.key, part)
 
-    def left_over(self) -> set[ID]:
-        """What nobody needs any more, of all versions."""
-        gone: set[ID] = set(self.base.values())
-        loose: set[ID] = set(self._gone)
-        for named, new in self.theirs.items():
-            if new not in self._new:
-                (gone if named in self.here else loose).add(new)
-        loose |= set(self.swap)
+    def left_over(self, before: set[ID]) -> set[ID]:
+        """What nobody needs any more, of what was here and what came since `before`."""
         data: Any = bpy.data
-        users: Mapping[ID, set[ID]] = data.user_map(subset=loose) if loose else {}
-        objects = {each for each in loose if isinstance(each, Object | Collection)}
-        gone |= {each for each in objects if each in self._gone or each in self.swap}
-        rest = loose - gone
+        users: Mapping[ID, set[ID]] = data.user_map()
+        gone = {each for each in (*self._gone, *self.swap) if isinstance(each, Object | Collection)}
+        made = {*self.swap.values(), *self._came.values()}
+        loose = ({*self._gone, *self.swap} | (users.keys() - before - made)) - gone
+        gone |= {each for version in self.versions.values() for each in version.parts.values()}
         while True:
-            free = {each for each in rest if users[each] <= gone and (each in self._mine or not each.asset_data)}
+            free = {each for each in loose - gone if users[each] <= gone}
             if not free:
                 return gone
             gone |= free
-            rest -= free
 
 
-def _named(loaded: Loaded) -> dict[Named, Any]:
-    names = {**loaded.names, loaded.collection: ROOT}
-    return {(type(each).__name__, name): each for each, name in names.items()}
+def copied(linked: Any) -> Any:
+    """A datablock of its own."""
+    new = linked.copy()
+    new.ggg_cloud_parts.clear()  # a file knows its own components, and a copy of this file knows this one
+    if isinstance(new, Collection):
+        new.property_unset("ggg_cloud")
+    mark_as(linked, new)
+    new.use_fake_user = linked.use_fake_user
+    return new
 
 
 def refs(known: Content) -> Iterator[tuple[Path, Ref]]:

@@ -318,9 +318,9 @@ def contents(collection: Collection) -> dict[ID, str]:
     return {each: each.name for each in inside if is_part(each)} | {collection: ROOT}
 
 
-def is_part(datablock: Any) -> bool:
-    """Whether it can be a part of a component that was not linked."""
-    return not (datablock.library or datablock.is_embedded_data or isinstance(datablock, _NO_PARTS))
+def is_part(datablock: Any, *, linked: bool = False) -> bool:
+    """Whether it can be a part of a component that was not linked, or with `linked` of one that was."""
+    return not (datablock.library and not linked or datablock.is_embedded_data or isinstance(datablock, _NO_PARTS))
 
 
 def _everything() -> Iterator[Any]:

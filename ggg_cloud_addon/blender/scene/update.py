@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,13 @@ from bpy.types import ID, Context
 
 from . import SceneError
 from .commit import Steps, ViewState
-from .convert import Conversion, straight_through
-from .load import Loaded, add_linked, leave_edit_mode
+from .load import add_linked, leave_edit_mode
 from .merge import Side
 from .parts import Parts
 from .provenance import Origin, remember, set_origin
+from .versions import link_version
 
 SHOWN_CLASHES = 4
-
-Reader = Generator[Conversion, None, Loaded]
-"""Brings a version in, see :func:`.load.read_steps`."""
-
 
 class ClashError(SceneError):
     """Both, the user and the new version, changed something."""
@@ -45,9 +41,9 @@ class ClashError(SceneError):
 
 
 def update(
-    collection: Any, theirs: Reader, base: Reader | None, origin: Origin, context: Context, side: Side | None = None
+    collection: Any, theirs: Path, base: Path | None, origin: Origin, context: Context, side: Side | None = None
 ) -> None:
-    """Make the collection another version of its component, which `theirs` reads; `base` reads the one it was pulled as.
+    """Make the collection another version of its component: the .blend `theirs`; `base` is the one that it was.
 
     Where both changed something, it is as `side` has it. Without a base, all is as `side` has it.
 
@@ -55,42 +51,37 @@ def update(
     raised, the open file is what it was.
     """
     leave_edit_mode(context)
-    with _nothing_stays_on_error():
-        versions = straight_through(theirs), straight_through(base) if base else None
-        plan = Parts(collection, *versions, side)
+    with _nothing_stays_on_error() as before:
+        plan = Parts(collection, link_version(theirs), link_version(base) if base else None, side)
         plan.decide()
         if plan.clashes and side is None:
             raise ClashError(origin.component_id, tuple(plan.clashes))
         plan.build()
         steps = Steps()
         with steps.all_or_nothing():
-            _do(plan, steps, origin)
-
-
-def _do(plan: Parts, steps: Steps, origin: Origin) -> None:
-    view = ViewState(plan.swapped_objects())
-    steps.before(lambda: view.hand_on({}))
-    plan.point_users(steps)
-    plan.fill_collections(steps)
-    view.hand_on(plan.swap)
-    plan.write_collections(steps)
-    plan.name(steps)
-    plan.note(steps)
-    for root in plan.roots:
-        was = Origin(**{each: getattr(root.ggg_cloud, each) for each in Origin.__dataclass_fields__})
-        steps.before(lambda root=root, was=was: set_origin(root, was))  # type: ignore[misc]
-        set_origin(root, origin)
-    gone = plan.left_over()
-    bpy.data.batch_remove(gone)  # which cannot be taken back, and so is the last
+            view = ViewState(plan.swapped_objects())
+            steps.before(lambda: view.hand_on({}))
+            plan.point_users(steps)
+            plan.fill_collections(steps)
+            view.hand_on(plan.swap)
+            plan.write_collections(steps)
+            plan.name(steps)
+            plan.note(steps)
+            for root in plan.roots:
+                was = Origin(**{each: getattr(root.ggg_cloud, each) for each in Origin.__dataclass_fields__})
+                steps.before(lambda root=root, was=was: set_origin(root, was))  # type: ignore[misc]
+                set_origin(root, origin)
+            gone = plan.left_over(before)
+            bpy.data.batch_remove(gone)  # which cannot be taken back, and so is the last
 
 
 @contextlib.contextmanager
-def _nothing_stays_on_error() -> Iterator[None]:
-    """When the block fails, remove all datablocks that came since."""
+def _nothing_stays_on_error() -> Iterator[set[ID]]:
+    """Give the datablocks of before; when the block fails, remove all that came since."""
     data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
     before: set[ID] = set(data.user_map())
     try:
-        yield
+        yield before
     except BaseException:
         bpy.data.batch_remove(data.user_map().keys() - before)
         raise

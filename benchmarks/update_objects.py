@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import ggg_cloud_addon.blender.scene.provenance as provenance
 from ggg_cloud_addon.blender.scene.convert import straight_through
-from ggg_cloud_addon.blender.scene.load import load_steps, read_steps
+from ggg_cloud_addon.blender.scene.load import load_steps
 from ggg_cloud_addon.blender.scene.update import update
 
 
@@ -86,7 +86,7 @@ def main() -> None:
                 change(loaded.collection)
             bpy.context.view_layer.update()
             ready = time.perf_counter()
-            update(loaded.collection, read_steps(new, "city"), read_steps(old, "city"), origin("new"), bpy.context)
+            update(loaded.collection, new, old, origin("new"), bpy.context)
             bpy.context.view_layer.update()
             done = time.perf_counter()
             assert len(loaded.collection.objects) == count

@@ -230,3 +230,30 @@ def test_for_changes_in_large_components_is_only_looked_when_asked(studio):
     assert [each.changed for each in studio.view.in_file] == [None]
     bpy.ops.ggg_cloud.look()
     assert [each.changed for each in studio.view.in_file] == [("Grid",)]
+
+
+def test_a_file_that_is_opened_again_or_a_mesh_in_edit_mode_is_not_changed(studio):
+    arm = collection("arm")
+    water = add("Water", mesh("Water", material=bpy.data.materials.new("Wet")), arm)
+    water.data.uv_layers.new(name="UVMap")
+    water.data.polygons[0].use_smooth = True
+    water.vertex_groups.new(name="Group").add([0], 0.5, "REPLACE")
+    water.modifiers.new("Ocean", "OCEAN")
+    water.modifiers.new("Cache", "MESH_CACHE")
+    add("Smoke", bpy.data.volumes.new("Smoke"), arm)
+    push("arm", "arm.blend")
+    studio.new_file()
+    bpy.ops.ggg_cloud.pull(component_id="arm.blend")
+    studio.save("ada")
+    studio.open("ada")
+    assert changes(studio) == []
+    bpy.context.view_layer.objects.active = bpy.data.objects["Water"]
+    bpy.ops.object.mode_set(mode="EDIT")
+    assert changes(studio) == []
+    assert bpy.context.object.mode == "EDIT"
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.transform.resize(value=(2, 2, 2))
+    assert changes(studio) == ["Water"]
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert changes(studio) == ["Water"]
+    assert len(bpy.data.meshes) == 1

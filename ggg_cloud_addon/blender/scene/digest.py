@@ -5,7 +5,9 @@ What is animated, posed, selected or folded is left out, and how a datablock is 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,24 +15,13 @@ import bpy
 import numpy as np
 from bpy.types import ID
 
+from .values import ARRAYS, FILES, array, curves_of, custom_properties, is_dropped_when_zero
+
 NameOf = Callable[[ID], str]
 """What a datablock that another one uses is called in the component's file."""
 
-_ARRAYS = {
-    "FLOAT": ("value", 1, np.float32),
-    "FLOAT_VECTOR": ("vector", 3, np.float32),
-    "FLOAT2": ("vector", 2, np.float32),
-    "FLOAT_COLOR": ("color", 4, np.float32),
-    "BYTE_COLOR": ("color", 4, np.float32),
-    "QUATERNION": ("value", 4, np.float32),
-    "FLOAT4X4": ("value", 16, np.float32),
-    "INT": ("value", 1, np.int32),
-    "INT8": ("value", 1, np.int32),
-    "INT32_2D": ("value", 2, np.int32),
-    "INT16_2D": ("value", 2, np.int32),
-    "BOOLEAN": ("value", 1, np.bool_),
-}
-"""Of attributes: how their values are called, how many there are of each, and their type."""
+FORM = 2
+"""Another one cannot be compared, and neither can that of another Blender, which tells of other properties."""
 _STATE = (
     {"rna_type", "name", "id_data", "original", "preview", "asset_data", "animation_data", "library", "bl_rna"}
     | {"library_weak_reference", "override_library", "users", "tag", "session_uid", "use_fake_user", "use_extra_user"}
@@ -44,46 +35,48 @@ _ROUND = 6
 """Significant digits: Blender computes some values anew when it opens a file."""
 
 
-def digest(datablock: Any, name_of: NameOf, extra: object = (), record: Mapping[str, Any] | None = None) -> str:
+def digest(
+    datablock: Any,
+    name_of: NameOf,
+    extra: object = (),
+    record: Mapping[str, Any] | None = None,
+    *,
+    weighted: bool,
+) -> str:
     """The digest of all that is in it and in `extra`; it costs a look at every vertex.
 
-    Of an object only the modifiers and constraints that `record` names, see :mod:`.provenance`.
+    Of an object only the modifiers and constraints that `record` names, see :mod:`.provenance`. With `weighted`,
+    also what a mesh's vertices weigh in vertex groups.
     """
     found = hashlib.sha256()
-    for each in _content(datablock, name_of, record or {}):
-        found.update(each if isinstance(each, bytes) else repr(each).encode(errors="surrogatepass"))
+    with _as_left(datablock) as seen:
+        for each in _content(seen, name_of, record or {}, weighted=weighted):
+            found.update(each if isinstance(each, bytes) else repr(each).encode(errors="surrogatepass"))
     found.update(repr(extra).encode(errors="surrogatepass"))
-    # Another Blender tells of other properties: what they say cannot be compared.
-    return f"{bpy.app.version[0]}.{bpy.app.version[1]}:{found.hexdigest()[:32]}"
+    return f"{FORM}:{bpy.app.version[0]}.{bpy.app.version[1]}:{found.hexdigest()[:32]}"
 
 
-def custom_properties(struct: Any) -> dict[str, Any]:
-    """Those that a user or a node group defined, not an add-on's."""
-    try:
-        return {key: value for key, value in struct.items() if key not in struct.bl_rna.properties}
-    except TypeError:  # it can have none
-        return {}
-
-
-def curves_of(action: Any, slot: Any = None) -> Iterator[Any]:
-    """The F-curves of an action; with a slot (4.4 and newer) only of what that animates."""
-    if not hasattr(action, "layers"):
-        yield from action.fcurves
+@contextlib.contextmanager
+def _as_left(datablock: Any) -> Iterator[Any]:
+    """Give a mesh that is in edit mode as it will be when that is left: it hides what is in it meanwhile."""
+    if not (isinstance(datablock, bpy.types.Mesh) and datablock.is_editmode):
+        yield datablock
         return
-    for layer in action.layers:
-        for strip in layer.strips:
-            for bag in strip.channelbags:
-                if slot is None or bag.slot_handle == slot.handle:
-                    yield from bag.fcurves
+    bpy.ops.ed.flush_edits()
+    copy = datablock.copy()
+    try:
+        yield copy
+    finally:
+        bpy.data.meshes.remove(copy)
 
 
-def _content(datablock: Any, name_of: NameOf, record: Mapping[str, Any]) -> Iterator[object]:
+def _content(datablock: Any, name_of: NameOf, record: Mapping[str, Any], *, weighted: bool) -> Iterator[object]:
     yield type(datablock).__name__
     animation = _animation(datablock)
     if not isinstance(datablock, bpy.types.Object):  # of which the record tells
         yield animation[0]
     if isinstance(datablock, bpy.types.Mesh):
-        yield from _mesh(datablock)
+        yield from _mesh(datablock, weighted=weighted)
     elif isinstance(datablock, bpy.types.Action):
         for curve in curves_of(datablock):
             values = np.empty(len(curve.keyframe_points) * 2, np.float32)
@@ -93,7 +86,7 @@ def _content(datablock: Any, name_of: NameOf, record: Mapping[str, Any]) -> Iter
         yield from (datablock.source, list(datablock.size), datablock.is_dirty, datablock.colorspace_settings.name)
         files: Any = datablock.packed_files  # the stubs take the bytes for text
         yield from (hashlib.sha256(each.packed_file.data).digest() for each in files)
-        yield datablock.packed_file is not None or datablock.filepath
+        yield datablock.packed_file is not None or os.path.basename(datablock.filepath)
     elif isinstance(datablock, bpy.types.Object):
         yield from _object(datablock, name_of, animation[1], record)
     elif not isinstance(datablock, bpy.types.Collection):  # of which its extra tells
@@ -127,16 +120,16 @@ def _variables(driver: Any) -> object:
     ]
 
 
-def _mesh(mesh: Any) -> Iterator[object]:
+def _mesh(mesh: Any, *, weighted: bool) -> Iterator[object]:
     for elements, name, width, kind in (
         (mesh.vertices, "co", 3, np.float32),
         (mesh.edges, "vertices", 2, np.int32),
         (mesh.polygons, "loop_start", 1, np.int32),
         (mesh.loops, "vertex_index", 1, np.int32),
     ):
-        yield _array(elements, name, width, kind)
+        yield array(elements, name, width, kind)
     yield from _attributes(mesh)
-    if any(obj.vertex_groups for obj in bpy.data.objects if obj.data == mesh):
+    if weighted:
         weights = [(each.group, each.weight) for vertex in mesh.vertices for each in vertex.groups]
         yield np.array(weights, np.float32).tobytes()
     yield from ((each.name, each.active_render) for each in mesh.uv_layers)
@@ -144,22 +137,18 @@ def _mesh(mesh: Any) -> Iterator[object]:
 
 
 def _attributes(data: Any) -> Iterator[object]:
-    for each in data.attributes:
-        if each.data_type in _ARRAYS and not each.name.startswith("."):  # which is selection and the like
-            yield from (each.name, each.domain, _array(each.data, *_ARRAYS[each.data_type]))
-
-
-def _array(elements: Any, name: str, width: int, kind: Any) -> bytes:
-    values = np.empty(len(elements) * width, kind)
-    elements.foreach_get(name, values)
-    return values.tobytes()
+    for each in sorted(data.attributes, key=lambda each: str(each.name)):
+        if each.data_type in ARRAYS and not each.name.startswith("."):  # which is selection and the like
+            values = array(each.data, *ARRAYS[each.data_type])
+            if any(values) or not is_dropped_when_zero(each.name):
+                yield from (each.name, each.domain, values)
 
 
 def _shape_keys(datablock: Any) -> Iterator[object]:
     keys = getattr(datablock, "shape_keys", None)
     for each in keys.key_blocks if keys else ():
         yield from (each.name, each.relative_key.name, each.vertex_group)
-        yield _array(each.data, "co", 3, np.float32)
+        yield array(each.data, "co", 3, np.float32)
 
 
 def _object(obj: Any, name_of: NameOf, moved: Collection[str], record: Mapping[str, Any]) -> Iterator[object]:
@@ -204,7 +193,8 @@ def _struct(struct: Any, name_of: NameOf, moved: Collection[str], inside: frozen
             elif value is not None:
                 found[name] = _struct(value, name_of, moved, inside)
         elif not each.is_readonly:
-            found[name] = _plain(value)
+            # Where a file is, saving writes otherwise.
+            found[name] = os.path.basename(value) if each.subtype in FILES and value else _plain(value)
     if isinstance(struct, bpy.types.NodeTree):
         found["links"] = sorted(
             (link.from_node.name, link.from_socket.identifier, link.to_node.name, link.to_socket.identifier)

@@ -12,7 +12,7 @@ from .assets import mark_as
 from .commit import Steps, all_collections, point
 from .merge import Side, Version, is_place, is_state, merge, shown
 from .provenance import ROOT, Named, Part, marked, part_of, put, take
-from .values import ABSENT, Content, Path, Ref, content, difference
+from .values import ABSENT, Content, Path, Ref, content, difference, weighted_meshes
 from .versions import Linked
 from .writing import write
 
@@ -34,7 +34,7 @@ class Parts:
         self.taken = take({each: name for (_, name), each in self.theirs.items()})
         self.keys: dict[ID, Hashable] = {each: part for part, all_ in self.here.items() for each in all_}
         self.keys |= {each: part for version in (self.theirs, self.base) for part, each in version.items()}
-        self._weighted = {self.key_of(obj.data) for obj in bpy.data.objects if obj.type == "MESH" and obj.vertex_groups}
+        self._weighted = set(map(self.key_of, weighted_meshes()))
         self.roots: list[Any] = list(self.here.get(_ROOT, []))
         self._mine = {each for all_ in self.here.values() for each in all_}
         self.inside: set[ID] = {obj for root in self.roots for obj in root.all_objects}

@@ -9,6 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ import numpy as np
 from bpy.props import CollectionProperty, PointerProperty, StringProperty
 from bpy.types import ID, Collection, Key, Library, Object, PropertyGroup, Scene, WindowManager
 
-from .digest import custom_properties, digest
+from .digest import digest
+from .values import custom_properties, weighted_meshes
 
 ROOT = "/"
 """What the collection itself is called among a component's parts."""
@@ -206,10 +208,10 @@ def parts(key: str) -> dict[Named, list[ID]]:
     A datablock that was duplicated and then changed is the user's own by now, unless nothing else is left; but all
     duplicates of an object count.
     """
-    found = marked(key)
+    found, weighted = marked(key), weighted_meshes()
     for each, datablocks in found.items():
         if len(datablocks) > 1 and not isinstance(datablocks[0], Object):
-            found[each] = [one for one in datablocks if not _is_changed(one, key)] or datablocks[:1]
+            found[each] = [one for one in datablocks if not _is_changed(one, key, weighted)] or datablocks[:1]
     return found
 
 
@@ -220,16 +222,8 @@ def changed(collection: Any) -> list[ID]:
     key, inside = collection.ggg_cloud.key, set(collection.all_objects)
     found = [one for datablocks in parts(key).values() for one in datablocks]
     found = [one for one in found if not isinstance(one, Object) or one in inside]
-    return [one for one in found if _is_changed(one, key) or _is_used_otherwise(one, key)]
-
-
-def lost_by_update(collection: Any) -> list[ID]:
-    """What an update would drop: changes of what it replaces. All else stays."""
-    if is_linked(collection):
-        return []
-    key = collection.ggg_cloud.key
-    found = [one for datablocks in parts(key).values() for one in datablocks if not isinstance(one, Collection)]
-    return [one for one in found if _is_changed(one, key)]
+    weighted = weighted_meshes()
+    return [one for one in found if _is_changed(one, key, weighted) or _is_used_otherwise(one, key)]
 
 
 def take(names: Mapping[ID, str]) -> dict[int, Part]:
@@ -238,12 +232,12 @@ def take(names: Mapping[ID, str]) -> dict[int, Part]:
     def name_of(datablock: ID) -> str:
         return names.get(datablock) or _foreign(datablock)
 
-    taken = {}
+    taken, weighted = {}, weighted_meshes()
     for datablock, name in names.items():
         extra = (_slots(datablock, names.get), _members(datablock, name_of))
         record = _record(datablock, names.get)
         text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-        taken[datablock.session_uid] = Part(name, digest(datablock, name_of, extra, record), text)
+        taken[datablock.session_uid] = Part(name, digest(datablock, name_of, extra, record, weighted=datablock in weighted), text)
     return taken
 
 
@@ -334,7 +328,7 @@ def _foreign(datablock: ID) -> str:
     return f"{type(datablock).__name__}?"
 
 
-def _is_changed(datablock: Any, key: str) -> bool:
+def _is_changed(datablock: Any, key: str, weighted: AbstractSet[Any]) -> bool:
     def own(each: ID) -> str | None:
         return part_name(each, key)
 
@@ -345,7 +339,10 @@ def _is_changed(datablock: Any, key: str) -> bool:
     if isinstance(datablock, Object) and not record:
         return True
     extra = (_slots(datablock, own, record.get("slots")), _members(datablock, name_of))
-    return bool(digest(datablock, name_of, extra, record) != datablock.ggg_cloud_parts[key].digest)
+    now = digest(datablock, name_of, extra, record, weighted=datablock in weighted)
+    was = str(datablock.ggg_cloud_parts[key].digest)
+    # Another Blender tells of other properties, an older GGG Cloud of others of them: nothing can be said then.
+    return now != was and now.rpartition(":")[0] == was.rpartition(":")[0]
 
 
 def _is_used_otherwise(obj: Any, key: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -55,6 +56,13 @@ class Group(tuple[Any, ...]):
     """A custom property that holds others: pairs of names and values."""
 
     __slots__ = ()
+
+
+class FilePath(str):
+    """Where a file is, whichever way that is written."""
+
+    __slots__ = ("written",)
+    written: str
 
 
 class Content(NamedTuple):
@@ -151,14 +159,16 @@ LEFT_OUT_OF = {
     **dict.fromkeys(("TextCurve.edit_format", "TextCurve.has_selection"), "is what is being edited"),
     **dict.fromkeys(("Text.current_line", "Text.select_end_line", "Text.is_dirty"), "is where the cursor is"),
     **dict.fromkeys(("CacheFile.object_paths", "CacheFile.layers"), "is in the file"),
-    **dict.fromkeys(("Scene.view_layers", "Scene.objects", "Scene.collection", "Scene.sequence_editor"), "no part"),
 }
 """Properties of one type and those derived from it, and why they are no content or told in another way."""
 if bpy.app.version >= (5, 0, 0):
     LEFT_OUT_OF |= dict.fromkeys(("Material.use_nodes", "World.use_nodes", "Scene.use_nodes"), "says nothing any more")
 _OURS = "ggg_cloud"
+FILES = ("FILE_PATH", "DIR_PATH")
 _OWNED = {"asset_data", "drawing"}
 """Pointers that can be set and all the same hold what they point to."""
+_OF_SCENES = ("animation_data", "camera", "timeline_markers", "rigidbody_world", "world")
+"""A scene is no part of a component; this may use parts. Blender 4.2 crashes on some of the rest."""
 _IN_STEPS = {"ColorRampElement", "CurveMapPoint", "CurveProfilePoint", "MaterialSlot", "VertexGroup", "UDIMTile"}
 """Items of which each value is told, and not one digest of all."""
 
@@ -167,6 +177,7 @@ class Plan(NamedTuple):
     """The properties of a type, by how they are read."""
 
     plain: tuple[str, ...]
+    paths: tuple[str, ...]
     arrays: tuple[str, ...]
     datablocks: tuple[str, ...]
     structs: tuple[str, ...]
@@ -188,6 +199,8 @@ def plan_of(kind: Any) -> Plan:
         name = each.identifier
         if name in LEFT_OUT or name.startswith(_OURS) or any(f"{kind_}.{name}" in LEFT_OUT_OF for kind_ in kinds):
             continue
+        if kind is bpy.types.Scene and not each.is_runtime and name not in _OF_SCENES:
+            continue
         if each.type == "COLLECTION":
             table = _table(each.fixed_type)
             found["tables" if table else "lists"].append((name, table) if table else name)
@@ -200,7 +213,8 @@ def plan_of(kind: Any) -> Plan:
             else:
                 found["inner"].append(name)
         elif not each.is_readonly:
-            found["arrays" if getattr(each, "is_array", False) else "plain"].append(name)
+            kind_of = "arrays" if getattr(each, "is_array", False) else "paths" if each.subtype in FILES else "plain"
+            found[kind_of].append(name)
     return Plan(**{field: tuple(each) for field, each in found.items()} | {"kinds": kinds})
 
 
@@ -255,6 +269,8 @@ class _Walk:
         for name in plan.plain:
             value = getattr(struct, name)
             found[*path, name] = frozenset(value) if isinstance(value, set) else value
+        for name in plan.paths:
+            found[*path, name] = _file_path(getattr(struct, name), struct.id_data)
         for name in plan.arrays:
             found[*path, name] = frozen(getattr(struct, name), self.key_of)
         for name in plan.datablocks:
@@ -310,6 +326,13 @@ class _Walk:
         for name in names:
             if _rna_path(struct, name) in self._animated:
                 self.moved.add((*path, name))
+
+
+def _file_path(written: str, owner: Any) -> FilePath:
+    absolute = os.path.normpath(bpy.path.abspath(written, library=owner.library)) if written else ""
+    found = FilePath("" if absolute == os.sep else absolute)  # what an empty one becomes when a file is saved
+    found.written = found if owner.library else written
+    return found
 
 
 def keyed(items: Any) -> Iterator[tuple[Item, Any]]:
@@ -377,6 +400,14 @@ def _animated(datablock: Any) -> frozenset[str]:
     return frozenset(found)
 
 
+def custom_properties(struct: Any) -> dict[str, Any]:
+    """Those that a user or a node group defined, not an add-on's."""
+    try:
+        return {key: value for key, value in struct.items() if key not in struct.bl_rna.properties}
+    except TypeError:  # it can have none
+        return {}
+
+
 def curves_of(action: Any, slot: Any = None) -> Iterator[Any]:
     """The F-curves of an action; with a slot (4.4 and newer) only of what that animates."""
     if not hasattr(action, "layers"):
@@ -409,7 +440,7 @@ def _digest_of(elements: Any, columns: Iterable[tuple[str, str, int]]) -> Any:
     return count, found.hexdigest()[:32]
 
 
-_ARRAYS: dict[str, tuple[str, int, Any]] = {
+ARRAYS: dict[str, tuple[str, int, Any]] = {
     "FLOAT": ("value", 1, np.float32),
     "FLOAT_VECTOR": ("vector", 3, np.float32),
     "FLOAT2": ("vector", 2, np.float32),
@@ -445,9 +476,9 @@ def _geometry(mesh: Any, walk: _Walk) -> Iterator[tuple[str, Any]]:
     ):
         found.update(array(elements, name, width, kind))
     for each in sorted(mesh.attributes, key=lambda each: str(each.name)):
-        if each.data_type in _ARRAYS and not each.name.startswith(_CHOSEN):
-            values = array(each.data, *_ARRAYS[each.data_type])
-            if any(values) or each.is_required or not _is_dropped_when_zero(each.name):
+        if each.data_type in ARRAYS and not each.name.startswith(_CHOSEN):
+            values = array(each.data, *ARRAYS[each.data_type])
+            if any(values) or each.is_required or not is_dropped_when_zero(each.name):
                 found.update(f"{each.name} {each.domain}".encode(errors="surrogatepass") + values)
     if walk.weighted:
         weights = [(each.group, each.weight) for vertex in mesh.vertices for each in vertex.groups]
@@ -457,7 +488,7 @@ def _geometry(mesh: Any, walk: _Walk) -> Iterator[tuple[str, Any]]:
     yield "geometry", (len(mesh.vertices), found.hexdigest()[:32])
 
 
-def _is_dropped_when_zero(name: str) -> bool:
+def is_dropped_when_zero(name: str) -> bool:
     """Whether edit mode drops a built-in attribute that says nothing."""
     return name in ("sharp_face", "sharp_edge", "material_index", "freestyle_edge", "freestyle_face", "uv_seam") or (
         name.startswith(("crease_", "bevel_weight_"))
@@ -569,6 +600,11 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
+
+
+def weighted_meshes() -> set[Any]:
+    """The meshes whose vertices have weights in vertex groups."""
+    return {obj.data for obj in bpy.data.objects if obj.type == "MESH" and obj.vertex_groups}
 
 
 ABSENT = "(absent)"

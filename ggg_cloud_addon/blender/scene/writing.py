@@ -8,7 +8,7 @@ from typing import Any
 
 from bpy.types import ID
 
-from .values import ABSENT, ORDER, Custom, Group, Item, Path, Ref, called, keyed
+from .values import ABSENT, ORDER, Custom, FilePath, Group, Item, Path, Ref, called, keyed
 
 STACKS = ("modifiers", "constraints", "drivers", "tags")
 """Collections whose items can be made anew, each by its name."""
@@ -91,6 +91,8 @@ def thawed(value: Any, to: Target) -> Any:
     """A value as Blender takes it."""
     if isinstance(value, Ref):
         return to(value)
+    if isinstance(value, FilePath):
+        return value.written
     if isinstance(value, Group):
         return {key: thawed(each, to) for key, each in value}
     if isinstance(value, frozenset):

@@ -126,19 +126,13 @@ class GGG_CLOUD_OT_update(WorkerOperator):
     def _update(
         self, context: Context, key: str, path: Path, base: Path | None, now: Origin
     ) -> Generator[Step, None, None]:
-        blends = []
-        for version in (path, base):
-            if version and version.suffix.lower() != ".blend":
-                conversion = Conversion(version, version.with_suffix(".blend"))
-                yield conversion
-                conversion.result()
-                version = version.with_suffix(".blend")
-            blends.append(version)
+        new = yield from _as_blend(path)
+        was = (yield from _as_blend(base)) if base else None
         collection = _find(key)  # it may have been deleted meanwhile
         if collection is None:
             return
         try:
-            update(collection, blends[0], blends[1], now, context, SIDES[self.conflict])
+            update(collection, new, was, now, context, SIDES[self.conflict])
         except ClashError as error:
             self._ask(str(error))
             raise
@@ -157,6 +151,16 @@ class GGG_CLOUD_OT_look(Operator):
         look_at_file(context, vertices=math.inf)
         show(context)
         return {"FINISHED"}
+
+
+def _as_blend(path: Path) -> Generator[Step, None, Path]:
+    """Convert a file that is no .blend, beside it."""
+    blend = path.with_suffix(".blend")
+    if blend != path:
+        conversion = Conversion(path, blend)
+        yield conversion
+        conversion.result()
+    return blend
 
 
 def _find(key: str) -> Any:

@@ -21,24 +21,23 @@ class Steps:
 
     def __init__(self) -> None:
         """Nothing was done yet."""
-        self._undo: list[Callable[[], None]] = []
+        self._undo = contextlib.ExitStack()
 
-    def before(self, undo: Callable[[], None]) -> None:
+    def before(self, undo: Callable[[], object]) -> None:
         """Note how to take back what is done next; it is called also when that was not, or half."""
-        self._undo.append(undo)
+        self._undo.callback(undo)
 
     @contextlib.contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """Take everything back when the block fails, the last first."""
-        try:
+        with self._undo:
             yield
-        except BaseException:
-            while self._undo:
-                self._undo.pop()()
-            raise
+            self._undo.pop_all()
 
     def rename(self, datablock: Any, name: str) -> None:
-        """Give a datablock another name, one that is free."""
+        """Give a datablock another name, one that is free; fonts have the one of their file."""
+        if datablock.is_property_readonly("name"):
+            return
         was = datablock.name
         self.before(lambda: setattr(datablock, "name", was))
         datablock.name = name
@@ -46,7 +45,7 @@ class Steps:
     def point(self, user: Any, wanted: Mapping[Path, Ref], known: Content, key_of: KeyOf, *, weighted: bool) -> set[ID]:
         """Let a datablock use others in these places; returns what Blender does not let it cease to use."""
         were = {path: known.values[path] for path in wanted}
-        self.before(lambda: (point(user, were, known, key_of, weighted=weighted), None)[1])
+        self.before(lambda: point(user, were, known, key_of, weighted=weighted))
         return point(user, wanted, known, key_of, weighted=weighted)
 
     def remap(self, old: ID, new: ID) -> None:
@@ -114,7 +113,7 @@ class ViewState:
             for screen in bpy.data.screens
             for area in screen.areas
             for space in area.spaces
-            if space.type == "VIEW_3D" and space.local_view
+            if isinstance(space, bpy.types.SpaceView3D) and space.local_view
         ]
 
     def hand_on(self, swap: Swap) -> None:
@@ -128,8 +127,8 @@ class ViewState:
                 now.select_set(selected, view_layer=layer)
             if now.hide_get(view_layer=layer) != hidden:
                 now.hide_set(hidden, view_layer=layer)
-        for layer, obj in self._active:
-            now = swap.get(obj, obj)
+        for layer, active in self._active:
+            now = swap.get(active, active)
             if layer.objects.active != now and (now is None or now in there[layer]):
                 layer.objects.active = now
         for space, objects in self._local:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import bpy
-from bpy.types import Object
+from bpy.types import NodeTree, Object
 
 from .values import ABSENT, ORDER, Content, Custom, Item, KeyOf, Path, content, difference, same
 from .writing import STACKS, write
@@ -108,6 +108,8 @@ class _Merge:
         """What is decided as one."""
         if self.is_object and path[0] in _PLACE:
             return PLACED
+        if in_nodes(self.mine.datablock, path):
+            return path[: path.index("node_tree") + 1] if "node_tree" in path else ("nodes",)
         return ("parent",) if self.is_object and path[0] in _PARENT else path
 
     def _order(self, path: Path) -> tuple[Any, ...]:
@@ -175,10 +177,12 @@ class _Merge:
         wanted = self._wanted(before.values, other.content.values, changes)
         moved = before.moved | self.mine.content.moved | self.theirs.content.moved
         now: Mapping[Path, Any] = before.values
+        if any(in_nodes(made, path) for path in _missing(now, wanted, moved)):
+            return False  # Blender crashes when some of it is set, and what is wired has to fit together anyway
         for _ in range(2):  # the second time, what was reset by something else that was set
             write(made, other.datablock, _missing(now, wanted, moved), to=lambda ref: ref.to)
             now = content(made, self.key_of, weighted=self.weighted).values
-            if not _missing(now, wanted, moved):
+            if all(map(is_state, _missing(now, wanted, moved))):
                 return True
         return False
 
@@ -213,6 +217,11 @@ def _missing(now: Mapping[Path, Any], wanted: Mapping[Path, Any], moved: frozens
     """What is to be set still."""
     found = {path: value for path, value in wanted.items() if path not in moved and not same(now.get(path, ABSENT), value)}
     return found | dict.fromkeys((path for path in now.keys() - wanted.keys() if path not in moved), ABSENT)
+
+
+def in_nodes(datablock: Any, path: Path) -> bool:
+    """Whether it is in a node tree, which is decided as one."""
+    return isinstance(datablock, NodeTree) and path[0] in ("nodes", "interface", "wires") or "node_tree" in path[:-1]
 
 
 def is_place(path: Path) -> bool:

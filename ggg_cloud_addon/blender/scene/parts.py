@@ -142,7 +142,7 @@ class Parts:
             return
         if not isinstance(new, Object | Collection):
             return  # it comes with what uses it
-        datas = [(was, new)]
+        datas: list[tuple[Any, Any]] = [(was, new)]
         if getattr(was, "data", None) and getattr(new, "data", None):
             datas.append((was.data, new.data))
         if not all(self._is_same(*each) for each in datas):
@@ -342,7 +342,8 @@ class Parts:
                 steps.rename(old, f"ggg_cloud {number}")
                 steps.rename(new, name)
         for (_, name), new in self._came.items():
-            new.name = name
+            if not new.is_property_readonly("name"):
+                new.name = name
 
     def note(self, steps: Steps) -> None:
         """Note which part each datablock is."""
@@ -367,7 +368,7 @@ class Parts:
         """What nobody needs any more, of what was here and what came since `before`."""
         data: Any = bpy.data
         users: Mapping[ID, set[ID]] = data.user_map()
-        gone = {each for each in (*self._gone, *self.swap) if isinstance(each, Object | Collection)}
+        gone: set[ID] = {each for each in (*self._gone, *self.swap) if isinstance(each, Object | Collection)}
         made = {*self.swap.values(), *self._came.values()}
         loose = ({*self._gone, *self.swap} | (users.keys() - before - made)) - gone
         gone |= {each for version in self.versions.values() for each in version.parts.values()}

@@ -34,57 +34,62 @@ def write(datablock: Any, source: Any, values: Mapping[Path, Any], to: Target) -
                 getattr(resolved(datablock, path[:-2]), clear if value == ABSENT else create)()
             elif path[-2] in STACKS:
                 _arrange(resolved(datablock, path[:-2]), resolved(source, path[:-2]), path[-2], value)
-    found: dict[Path, Any] = {}
+    inner: dict[Path, dict[Path, Any]] = {}
     for path, value in values.items():
-        if path[-1] != ORDER or isinstance(path[-2], Custom):
-            with contextlib.suppress(*_REFUSALS):
-                _set(datablock, path, value, to, found)
+        if path[-1] != ORDER:
+            inner.setdefault(path[:-1], {})[path] = value
+        elif isinstance(path[-2], Custom):
+            inner.setdefault(path[:-2], {})[path] = value
+    for outer, those in sorted(inner.items(), key=lambda each: len(each[0])):
+        with contextlib.suppress(*_REFUSALS):
+            # Looked up anew each time: what is set may free what lies in it (a node's mode its sockets), and Blender
+            # crashes when that is used.
+            struct = resolved(datablock, outer)
+            for path, value in those.items():
+                with contextlib.suppress(*_REFUSALS):
+                    _set(datablock, struct, path, value, to)
 
 
-def resolved(datablock: Any, path: Path, found: dict[Path, Any] | None = None) -> Any:
-    """The struct or the collection at a path; `found` remembers those on the way.
+def resolved(datablock: Any, path: Path) -> Any:
+    """The struct or the collection at a path.
 
     Raises KeyError or AttributeError when there is none.
     """
-    if not path:
-        return datablock
-    if found is not None and path in found:
-        return found[path]
-    step, outer = path[-1], resolved(datablock, path[:-1], found)
-    if isinstance(step, Item):
-        items = dict(keyed(outer))
-        if found is not None:
-            found |= {(*path[:-1], key): item for key, item in items.items()}
-        return items[step]
-    value = getattr(outer, step)
-    if found is not None:
-        found[path] = value
-    return value
+    found = datablock
+    for step in path:
+        if isinstance(step, Item):
+            found = next((item for key, item in keyed(found) if key == step), None)
+        else:
+            found = getattr(found, step)
+        if found is None:
+            raise KeyError(step)
+    return found
 
 
-def _set(datablock: Any, path: Path, value: Any, to: Target, found: dict[Path, Any]) -> None:
-    step, outer = path[-1], resolved(datablock, path[:-1] if path[-1] != ORDER else path[:-2], found)
+def _set(datablock: Any, struct: Any, path: Path, value: Any, to: Target) -> None:
+    step = path[-1]
     if isinstance(step, Custom):
         if value == ABSENT:
-            del outer[step.name]
+            del struct[step.name]
         else:
-            outer[step.name] = thawed(value, to)
+            struct[step.name] = thawed(value, to)
     elif step == ORDER:
-        outer.id_properties_ui(path[-2].name).update(**thawed(value, to))
+        struct.id_properties_ui(path[-2].name).update(**thawed(value, to))
     elif isinstance(step, Item):
-        outer[step.key] = thawed(value, to)
+        struct[step.key] = thawed(value, to)
     elif value != ABSENT:
-        if outer.bl_rna.properties[step].type == "POINTER" and value is not None and not isinstance(value, Ref):
-            value = _sibling(datablock, path, value, found)
-        setattr(outer, step, thawed(value, to))
+        if struct.bl_rna.properties[step].type == "POINTER" and value is not None and not isinstance(value, Ref):
+            value = _sibling(datablock, struct, path, value)
+        setattr(struct, step, thawed(value, to))
 
 
-def _sibling(datablock: Any, path: Path, name: Any, found: dict[Path, Any]) -> Any:
+def _sibling(datablock: Any, struct: Any, path: Path, name: Any) -> Any:
     """What is chosen among others of the same datablock, by its name."""
-    outer = resolved(datablock, path[:-1], found)
-    if path[-1] == "action_slot":
-        return next(each for each in outer.action.slots if called(each) == name)
-    return next(each for each in resolved(datablock, path[:-2], found) if called(each) == name)
+    among = struct.action.slots if path[-1] == "action_slot" else resolved(datablock, path[:-2])
+    found = next((each for each in among if called(each) == name), None)
+    if found is None:
+        raise KeyError(name)
+    return found
 
 
 def thawed(value: Any, to: Target) -> Any:

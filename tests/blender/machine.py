@@ -107,7 +107,7 @@ BACK = {
     "parent", "child", "children", "collections", "edit_bones", "node", "internal_links", "links", "user", "reference_key",
     "slot", "channels", "particle_system", "solver_result", "motion_path", "child_particles", "particles", "point_caches",
     "fcurves_legacy", "interface_items", "active_particle_target", "bbone_custom_handle_start", "bbone_custom_handle_end",
-    "action_suitable_slots", "warnings", "node_warnings", "texture_paint_slots", "texture_paint_images", "render_slots",
+    "active_shape_key", "action_suitable_slots", "warnings", "node_warnings", "texture_paint_slots", "texture_paint_images", "render_slots",
     "edit_format", "grids", "color_attributes", "vertex_colors", "curve_offset_data", "points_legacy", "active_item",
     "active_input_item", "active_output_item", "active", "collection_objects", "collection_children", "view_layers",
 }  # fmt: skip

@@ -1,19 +1,17 @@
 """An update is all or nothing, and works with what has torn scenes before."""
 
-import random
+import linecache
 import sys
-from pathlib import Path
 
 import pytest
 
 bpy = pytest.importorskip("bpy")
 
 from ggg_cloud_addon.blender.scene.provenance import part_of  # noqa: E402
-from ggg_cloud_addon.blender.scene.update import ClashError  # noqa: E402
 from ggg_cloud_addon.blender.scene.update import update as bring_up_to_date  # noqa: E402
 from ggg_cloud_addon.blender.scene.values import content  # noqa: E402
 from studio import Studio, add, collection, mesh, push, resize  # noqa: E402
-from test_update_sweep import NEW, OLD, notes, pull, save  # noqa: E402, F401
+from test_update_sweep import NEW, notes, pull, save  # noqa: E402, F401
 
 
 @pytest.fixture
@@ -108,25 +106,38 @@ def rigs(tmp_path_factory, notes):  # noqa: F811
     return folder
 
 
-def broken_off(folder, step):
-    """Raise at that call into Blender; returns how many there were."""
-    rig = bpy.data.collections["everything"]
-    count = 0
+class Tracer:
+    """Counts the lines of the update, among which all its calls into Blender are, and raises at one of them."""
 
-    def watch(frame, event, arg):
-        nonlocal count
-        # Calls of Blender's functions and methods; a property is no call, but the next one comes soon.
-        if event == "c_call" and "bpy" in f"{getattr(arg, '__self__', '')!r}{type(getattr(arg, '__self__', None))}":
-            count += 1
-            if count == step:
+    FILES = ("update.py", "parts.py", "commit.py", "merge.py", "writing.py", "versions.py")
+
+    def __init__(self, stop=0):
+        self.stop, self.lines, self.commit, self.last = stop, 0, 0, 0
+
+    def __call__(self, frame, event, arg):
+        code = frame.f_code
+        if not code.co_filename.endswith(self.FILES) or "blender/scene" not in code.co_filename:
+            return None
+        if code.co_name == "all_or_nothing" and not self.commit:
+            self.commit = self.lines
+        if event == "line":
+            self.lines += 1
+            if "batch_remove(gone)" in linecache.getline(code.co_filename, frame.f_lineno):
+                self.last = self.lines
+            if self.lines == self.stop:
                 raise Broken
+        return self
 
-    sys.setprofile(watch)
+
+def broken_off(folder, stop=0):
+    rig = bpy.data.collections["everything"]
+    tracer = Tracer(stop)
+    sys.settrace(tracer)
     try:
         bring_up_to_date(rig, folder / "new.blend", folder / "old.blend", NEW, bpy.context)
     finally:
-        sys.setprofile(None)
-    return count
+        sys.settrace(None)
+    return tracer
 
 
 def test_whatever_breaks_it_off_the_file_is_what_it_was(rigs):
@@ -134,20 +145,21 @@ def test_whatever_breaks_it_off_the_file_is_what_it_was(rigs):
         bpy.ops.wm.open_mainfile(filepath=str(rigs / "mine.blend"))
         return bpy.data.collections["everything"].ggg_cloud.key
 
-    key = begin()
-    steps = broken_off(rigs, 0)
+    begin()
+    whole = broken_off(rigs)
     assert bpy.data.collections["everything"].ggg_cloud.sha256 == "new"
-    assert steps > 300
     key = begin()
     before = inventory(key)
-    chosen = random.Random(1).sample(range(1, steps), 90) + list(range(steps - 9, steps + 1))
-    for step in sorted(chosen):
+    end = whole.last  # the call that removes what is left over, and cannot be taken back
+    stops = [*range(1, whole.commit, whole.commit // 30), *range(whole.commit, end, (end - whole.commit) // 70), end]
+    assert len(stops) >= 100
+    for stop in stops:
         with pytest.raises(Broken):
-            broken_off(rigs, step)
+            broken_off(rigs, stop)
         now = inventory(key)
-        assert now.keys() == before.keys(), step
+        assert now.keys() == before.keys(), stop
         for name, was in before.items():
-            assert now[name] == was, (step, name)
+            assert now[name] == was, (stop, name)
 
 
 def test_how_it_is_shown_and_used_stays(rigs):
@@ -276,6 +288,3 @@ def test_a_component_that_is_in_no_scene_or_twice_in_the_file_or_in_edit_mode(st
     assert sorted(widths) == [1, pytest.approx(max(widths))]
     assert max(widths) > 1
     assert bpy.data.objects["Use"].instance_collection == bpy.data.collections["arm.001"]
-
-
-__all__ = ["OLD", "ClashError", "Path"]

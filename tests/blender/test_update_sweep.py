@@ -136,7 +136,7 @@ def is_asked(kind, name, path, asked):
     found = [each.split("(", 1)[1][:-1] for each in asked if each.startswith(f'"{name}" (')]
     last = path.rsplit(".", 1)[-1]
     return any(
-        path.startswith(each) or each.rsplit(".", 1)[-1] == last or (kind == "Mesh" and each == "geometry")
+        path.startswith(each.removesuffix("shape")) or each.rsplit(".", 1)[-1] == last or (kind == "Mesh" and each == "geometry")
         or each == "nodes" or each == "parent" and last in ("parent_type", "parent_bone", "parent_vertices", "matrix_parent_inverse")
         for each in found
     )

@@ -160,7 +160,7 @@ class _Merge:
         """A copy of one version with changes of the other one; ``None`` if Blender does not let all of them be set."""
         made = carrier.datablock.copy()
         try:
-            if self._write(made, other, changes):
+            if self._write(made, carrier, other, changes):
                 return made
         except BaseException:
             bpy.data.batch_remove({made})
@@ -168,15 +168,16 @@ class _Merge:
         bpy.data.batch_remove({made})
         return None
 
-    def _write(self, made: Any, other: Version, changes: set[Path]) -> bool:
+    def _write(self, made: Any, carrier: Version, other: Version, changes: set[Path]) -> bool:
+        wanted = self._wanted(carrier.content.values, other.content.values, changes)
         if self.both_placed:
             # Where the user put it, and from there to where the new version moves it.
             was = self.base.datablock.matrix_basis
             made.matrix_basis = self.mine.datablock.matrix_basis @ was.inverted_safe() @ self.theirs.datablock.matrix_basis
-        before = content(made, self.key_of, weighted=self.weighted)
-        wanted = self._wanted(before.values, other.content.values, changes)
-        moved = before.moved | self.mine.content.moved | self.theirs.content.moved
-        now: Mapping[Path, Any] = before.values
+        now = content(made, self.key_of, weighted=self.weighted).values
+        if self.both_placed:
+            wanted |= {path: now[path] for path in wanted if self._unit(path) == PLACED}
+        moved = self.base.content.moved | self.mine.content.moved | self.theirs.content.moved
         if any(in_nodes(made, path) for path in _missing(now, wanted, moved)):
             return False  # Blender crashes when some of it is set, and what is wired has to fit together anyway
         for _ in range(2):  # the second time, what was reset by something else that was set

@@ -23,6 +23,7 @@ from ggg_cloud_addon.blender.scene.update import update
 
 
 def make(count: int) -> bpy.types.Collection:
+    """A component."""
     collection = bpy.data.collections.new("city")
     for number in range(count):
         mesh = bpy.data.meshes.new(f"House {number}")
@@ -34,6 +35,7 @@ def make(count: int) -> bpy.types.Collection:
 
 
 def save(path: Path, collection: bpy.types.Collection) -> None:
+    """Store it as a push does."""
     scene = bpy.data.scenes.new("made")
     scene.collection.children.link(collection)
     bpy.data.libraries.write(str(path), {scene})
@@ -41,32 +43,40 @@ def save(path: Path, collection: bpy.types.Collection) -> None:
 
 
 def change_meshes(collection: bpy.types.Collection) -> None:
+    """Other geometry."""
     for obj in collection.objects:
         obj.data.vertices[1].co.x = 2
 
 
 def change_objects(collection: bpy.types.Collection) -> None:
+    """A modifier more, which no single value says."""
     for obj in collection.objects:
         obj.modifiers.new("Thick", "SOLIDIFY")
 
 
 def move(collection: bpy.types.Collection) -> None:
+    """As a user does."""
     for obj in collection.objects:
         obj.location.y += 5
 
 
 def origin(name: str) -> provenance.Origin:
+    """A version."""
     return provenance.Origin("here", "city.blend", name, name, name)
 
 
+THEIRS = ((change_meshes,), (change_objects,), (change_meshes, change_objects))
+
+
 def main() -> None:
+    """Measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=10_000)
     count = parser.parse_args().objects
     provenance.register()
     with tempfile.TemporaryDirectory() as folder:
         old, new = Path(folder, "old.blend"), Path(folder, "new.blend")
-        for theirs, mine in itertools.product(((change_meshes,), (change_objects,), (change_meshes, change_objects)), ((), (move,))):
+        CASES:
             bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
             made = make(count)
             save(old, made)

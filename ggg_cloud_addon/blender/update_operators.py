@@ -111,12 +111,13 @@ class GGG_CLOUD_OT_update(WorkerOperator):
         if self.conflict != "ASK":
             return None
         text = (
-            f'"{self.component_id}" was not updated: the version that you pulled cannot be had any more ({why}), so what '
-            "you changed cannot be told from what is new"
+            f'"{self.component_id}" was not updated: the version that you pulled cannot be had any more ({why}), so '
+            "what you changed cannot be told from what is new"
         )
         self._ask(f"{text}. Mine: you get only what is not here yet. Theirs: what you changed is dropped.")
         raise SceneError(
-            f'{text}. Update with conflict="MINE" to get only what is not here yet, or "THEIRS" to drop what you changed.'
+            f'{text}. Update with conflict="MINE" to get only what is not here yet, or "THEIRS" to drop what you '
+            "changed."
         )
 
     def _ask(self, text: str) -> None:

@@ -179,7 +179,9 @@ def constrained(mesh, rig):
             except (TypeError, RuntimeError):
                 continue
             if hasattr(made, "target"):
-                made.target = bpy.data.objects["Empty" if kind not in ("SHRINKWRAP", "CLAMP_TO", "FOLLOW_PATH") else "Curve"]
+                made.target = bpy.data.objects[
+                    "Empty" if kind not in ("SHRINKWRAP", "CLAMP_TO", "FOLLOW_PATH") else "Curve"
+                ]
             if kind == "ARMATURE":
                 made.targets.new().target = rig
 
@@ -191,7 +193,7 @@ def animated(objects):
         text.keyframe_insert("delta_location", frame=frame, index=0)
     action = text.animation_data.action
     action.name = "Move"
-    from_ = list(curves(action))[0]
+    from_ = next(iter(curves(action)))
     for each in bpy.types.FModifier.bl_rna.properties["type"].enum_items:
         if each.identifier != "NULL":
             from_.modifiers.new(each.identifier)

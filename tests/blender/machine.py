@@ -35,7 +35,6 @@ SKIPPED = {
 """Properties that are left out, and why."""
 
 SKIPPED_OF = {
-    "ID": {},
     "Light": {"type": "makes it another type of datablock"},
     "Texture": {"type": "makes it another type of datablock"},
     "Image": {
@@ -45,9 +44,18 @@ SKIPPED_OF = {
         "generated_width": "drops the picture",
         "generated_height": "drops the picture",
     },
-    "FCurve": {"select": "what is chosen in an editor", "data_path": "by it a curve is known", "array_index": "by it a curve is known"},
+    "FCurve": {
+        "select": "what is chosen in an editor",
+        "data_path": "by it a curve is known",
+        "array_index": "by it a curve is known",
+    },
     "ShapeKey": {"frame": "follows from the order"},
-    "ActionSlot": {"active": "what is chosen in an editor", "identifier": "by it a slot is known", "name_display": "by it a slot is known", "target_id_type": "may be set once"},
+    "ActionSlot": {
+        "active": "what is chosen in an editor",
+        "identifier": "by it a slot is known",
+        "name_display": "by it a slot is known",
+        "target_id_type": "may be set once",
+    },
     "ActionChannelbag": {"slot_handle": "Blender's own number"},
     "NodeTreeInterfaceItem": {"socket_type": "makes it another socket"},
     "NodeTreeInterfaceSocket": {"socket_type": "makes it another socket"},
@@ -66,7 +74,6 @@ SKIPPED_OF = {
     "ParticleSettings": {"type": "makes another system"},
     "Node": {"bl_idname": "is its type"},
     "BoneCollection": {"child_number": "moves it among others", "is_solo": "hides others"},
-    "MeshSkinVertexLayer": {},
 }
 """The same, of one type and those derived from it."""
 ELEMENTS = 40
@@ -84,8 +91,8 @@ def structs(datablock: Any, path: str = "", seen: set | None = None):
     dot = f"{path}." if path else ""
     for each in datablock.bl_rna.properties:
         name = each.identifier
-        if name in BACK or name.startswith("ggg_cloud"):
-            continue
+        if name in BACK or name.startswith("ggg_cloud") or (name == "point_cache" and "cloth" in path):
+            continue  # the cache of hair that moves as cloth is its particle system's
         if each.type == "POINTER":
             value = getattr(datablock, name)
             if value is None or not (each.is_readonly or name in ("asset_data", "drawing")):
@@ -95,7 +102,9 @@ def structs(datablock: Any, path: str = "", seen: set | None = None):
             yield from structs(value, dot + name, seen)
         elif each.type == "COLLECTION":
             items = getattr(datablock, name)
-            if isinstance(datablock, bpy.types.Mesh) and name not in ("uv_layers",) or len(items) > ELEMENTS and not named(items):
+            if (isinstance(datablock, bpy.types.Mesh) and name not in ("uv_layers",)) or (
+                len(items) > ELEMENTS and not named(items)
+            ):
                 continue
             for number, item in enumerate(items):
                 if item is not None and not isinstance(item, bpy.types.ID):
@@ -103,14 +112,16 @@ def structs(datablock: Any, path: str = "", seen: set | None = None):
 
 
 BACK = {
-    "rna_type", "bl_rna", "id_data", "original", "library", "library_weak_reference", "override_library", "preview", "bone",
-    "parent", "child", "children", "collections", "edit_bones", "node", "internal_links", "links", "user", "reference_key",
-    "slot", "channels", "particle_system", "solver_result", "motion_path", "child_particles", "particles", "point_caches",
-    "fcurves_legacy", "interface_items", "active_particle_target", "bbone_custom_handle_start", "bbone_custom_handle_end",
-    "active_shape_key", "action_suitable_slots", "warnings", "node_warnings", "texture_paint_slots", "texture_paint_images", "render_slots",
-    "edit_format", "grids", "color_attributes", "vertex_colors", "curve_offset_data", "points_legacy", "active_item",
-    "active_input_item", "active_output_item", "active", "collection_objects", "collection_children", "view_layers",
+    "rna_type", "bl_rna", "id_data", "original", "library", "library_weak_reference", "override_library", "preview",
+    "bone", "parent", "child", "children", "collections", "edit_bones", "node", "internal_links", "links", "user",
+    "reference_key", "slot", "channels", "particle_system", "solver_result", "motion_path", "child_particles",
+    "particles", "point_caches", "interface_items", "active_particle_target", "bbone_custom_handle_start",
+    "bbone_custom_handle_end", "active_shape_key", "action_suitable_slots", "warnings", "node_warnings",
+    "texture_paint_slots", "texture_paint_images", "render_slots", "edit_format", "grids", "color_attributes",
+    "vertex_colors", "curve_offset_data", "active_item", "active_input_item", "active_output_item", "active",
+    "collection_objects", "collection_children", "view_layers",
 }  # fmt: skip
+"""What leads back, or to what is found in another way."""
 
 
 def named(items):
@@ -139,7 +150,11 @@ def reason(struct, name):
 
 def writable(struct):
     for each in struct.bl_rna.properties:
-        if each.type in ("POINTER", "COLLECTION") or each.is_readonly or each.identifier.startswith(("ggg_cloud", "bl_")):
+        if (
+            each.type in ("POINTER", "COLLECTION")
+            or each.is_readonly
+            or each.identifier.startswith(("ggg_cloud", "bl_"))
+        ):
             continue
         if bpy.app.version >= (5, 0, 0) and each.identifier == "use_nodes":  # says nothing any more, and warns
             continue
@@ -162,7 +177,9 @@ def read(datablock):
     for path, struct in structs(datablock):
         for each in writable(struct):
             if reason(struct, each.identifier) is None:
-                found[f"{path}.{each.identifier}" if path else each.identifier] = plain(getattr(struct, each.identifier))
+                found[f"{path}.{each.identifier}" if path else each.identifier] = plain(
+                    getattr(struct, each.identifier)
+                )
     return found
 
 

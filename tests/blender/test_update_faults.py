@@ -7,11 +7,12 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from studio import Studio, add, collection, mesh, push, resize  # noqa: E402
+from test_update_sweep import NEW, notes, pull, save  # noqa: E402, F401
+
 from ggg_cloud_addon.blender.scene.provenance import part_of  # noqa: E402
 from ggg_cloud_addon.blender.scene.update import update as bring_up_to_date  # noqa: E402
 from ggg_cloud_addon.blender.scene.values import content  # noqa: E402
-from studio import Studio, add, collection, mesh, push, resize  # noqa: E402
-from test_update_sweep import NEW, notes, pull, save  # noqa: E402, F401
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def inventory(key):
     for each in bpy.data.user_map():
         if type(each).__name__ in ("Screen", "WindowManager", "WorkSpace"):
             continue
-        notes = part_of(each, key)
+        part = part_of(each, key)
         members = []
         if isinstance(each, bpy.types.Collection):
             members = [names(one) for one in (*each.objects, *each.children)] + [each.ggg_cloud.sha256]
@@ -39,7 +40,7 @@ def inventory(key):
             layer = each.view_layers[0]
             members += [(one.name, one.select_get(), one.hide_get()) for one in layer.objects]
             members += [layer.objects.active.name, layer.layer_collection.children[0].children[0].exclude]
-        found[names(each)] = (each.users, notes, members, dict(content(each, names, weighted=True).values))
+        found[names(each)] = (each.users, part, members, dict(content(each, names, weighted=True).values))
     return found
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import bpy
 from bpy.types import ID, Collection, Object
 
-from .values import Content, KeyOf, Path, Ref, content, same
+from .frozen import KeyOf, Path, Ref, same
+from .values import Content, content
 from .writing import resolved, write
 
 Swap = Mapping[Any, Any]
@@ -88,7 +89,9 @@ def point(user: Any, wanted: Mapping[Path, Ref], known: Content, key_of: KeyOf, 
         write(user, user, reset, to=lambda ref: ref.to)
         now = content(user, key_of, weighted=weighted).values
     return {
-        known.values[path].to for path, ref in wanted.items() if path not in now or now[path] is None or now[path].to != ref.to
+        known.values[path].to
+        for path, ref in wanted.items()
+        if path not in now or now[path] is None or now[path].to != ref.to
     }
 
 
@@ -98,9 +101,7 @@ class ViewState:
     def __init__(self, objects: Iterable[Object]) -> None:
         """Look at them."""
         wanted = set(objects)
-        self._active = [
-            (layer, layer.objects.active) for scene in bpy.data.scenes for layer in scene.view_layers
-        ]
+        self._active = [(layer, layer.objects.active) for scene in bpy.data.scenes for layer in scene.view_layers]
         self._shown = [
             (layer, obj, obj.select_get(view_layer=layer), obj.hide_get(view_layer=layer))
             for scene in bpy.data.scenes

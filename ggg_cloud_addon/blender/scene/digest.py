@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import bpy
 import numpy as np
 from bpy.types import ID
 
-from .values import ARRAYS, FILES, array, curves_of, custom_properties, is_dropped_when_zero
+from .frozen import ARRAYS, FILES, array
+from .made_by_tools import is_dropped_when_zero
+from .values import curves_of, custom_properties
 
 NameOf = Callable[[ID], str]
 """What a datablock that another one uses is called in the component's file."""
@@ -86,7 +88,7 @@ def _content(datablock: Any, name_of: NameOf, record: Mapping[str, Any], *, weig
         yield from (datablock.source, list(datablock.size), datablock.is_dirty, datablock.colorspace_settings.name)
         files: Any = datablock.packed_files  # the stubs take the bytes for text
         yield from (hashlib.sha256(each.packed_file.data).digest() for each in files)
-        yield datablock.packed_file is not None or os.path.basename(datablock.filepath)
+        yield datablock.packed_file is not None or Path(datablock.filepath).name
     elif isinstance(datablock, bpy.types.Object):
         yield from _object(datablock, name_of, animation[1], record)
     elif not isinstance(datablock, bpy.types.Collection):  # of which its extra tells
@@ -194,7 +196,7 @@ def _struct(struct: Any, name_of: NameOf, moved: Collection[str], inside: frozen
                 found[name] = _struct(value, name_of, moved, inside)
         elif not each.is_readonly:
             # Where a file is, saving writes otherwise.
-            found[name] = os.path.basename(value) if each.subtype in FILES and value else _plain(value)
+            found[name] = Path(value).name if each.subtype in FILES and value else _plain(value)
     if isinstance(struct, bpy.types.NodeTree):
         found["links"] = sorted(
             (link.from_node.name, link.from_socket.identifier, link.to_node.name, link.to_socket.identifier)

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 import bpy
 from bpy.types import NodeTree, Object
 
-from .values import ABSENT, ORDER, Content, Custom, Item, KeyOf, Path, content, difference, same
+from .frozen import Custom, Item, KeyOf, Path, same
+from .values import ABSENT, ORDER, Content, content, difference
 from .writing import STACKS, write
 
 Side = Literal["mine", "theirs"]
@@ -39,7 +40,7 @@ PLACED: Path = ("place",)
 
 
 def merge(base: Version, mine: Version, theirs: Version, key_of: KeyOf, side: Side | None, *, weighted: bool) -> Merged:
-    """Merge two versions that come from `base`; where they clash, `side` is taken, and theirs as long as it is not said.
+    """Merge two versions that come from `base`; where they clash, `side` is taken, or theirs.
 
     What is made is a new datablock; none of the three is touched.
     """
@@ -57,7 +58,9 @@ def _with_their_slots(base: Version, mine: Version, theirs: Version) -> Version:
     """Put the user's own materials into the slots of those that they took the place of, wherever these are now."""
 
     def slots(version: Version) -> dict[Path, Any]:
-        return {path: value for path, value in version.content.values.items() if path[0] == "materials" and len(path) > 1}
+        return {
+            path: value for path, value in version.content.values.items() if path[0] == "materials" and len(path) > 1
+        }
 
     was, here, there = slots(base), slots(mine), slots(theirs)
     if was.keys() != here.keys() or was == there:
@@ -115,9 +118,10 @@ class _Merge:
     def _order(self, path: Path) -> tuple[Any, ...]:
         was, here, there = (each.content.values.get(path, ()) for each in (self.base, self.mine, self.theirs))
         stays = [each for each in there if each in here or each not in was or self._returns(path, each, "theirs")]
-        return (*stays, *(
-            each for each in here if each not in there and (each not in was or self._returns(path, each, "mine"))
-        ))
+        return (
+            *stays,
+            *(each for each in here if each not in there and (each not in was or self._returns(path, each, "mine"))),
+        )
 
     def _returns(self, path: Path, item: tuple[Item, str], changed_by: Side) -> bool:
         """One side took an item away; whether it is there all the same, as the other side changed it."""
@@ -173,7 +177,9 @@ class _Merge:
         if self.both_placed:
             # Where the user put it, and from there to where the new version moves it.
             was = self.base.datablock.matrix_basis
-            made.matrix_basis = self.mine.datablock.matrix_basis @ was.inverted_safe() @ self.theirs.datablock.matrix_basis
+            made.matrix_basis = (
+                self.mine.datablock.matrix_basis @ was.inverted_safe() @ self.theirs.datablock.matrix_basis
+            )
         now = content(made, self.key_of, weighted=self.weighted).values
         if self.both_placed:
             wanted |= {path: now[path] for path in wanted if self._unit(path) == PLACED}
@@ -201,7 +207,9 @@ class _Merge:
                 self._fit(wanted, before, values, path[:-1])
         return wanted
 
-    def _fit(self, wanted: dict[Path, Any], before: Mapping[Path, Any], values: Mapping[Path, Any], stack: Path) -> None:
+    def _fit(
+        self, wanted: dict[Path, Any], before: Mapping[Path, Any], values: Mapping[Path, Any], stack: Path
+    ) -> None:
         """Drop what is below items that go, and add all that is below those that come."""
         depth = len(stack)
         stay = {key for key, _ in wanted.get((*stack, ORDER), ())}
@@ -209,20 +217,22 @@ class _Merge:
             if path[depth] not in stay:
                 del wanted[path]
         for path, value in values.items():
-            if path[:depth] == stack and len(path) > depth + 1 and path[depth] in stay:
-                if (*path[: depth + 1], ORDER) not in before:
-                    wanted[path] = value
+            is_below = path[:depth] == stack and len(path) > depth + 1 and path[depth] in stay
+            if is_below and (*path[: depth + 1], ORDER) not in before:
+                wanted[path] = value
 
 
 def _missing(now: Mapping[Path, Any], wanted: Mapping[Path, Any], moved: frozenset[Path]) -> dict[Path, Any]:
     """What is to be set still."""
-    found = {path: value for path, value in wanted.items() if path not in moved and not same(now.get(path, ABSENT), value)}
+    found = {
+        path: value for path, value in wanted.items() if path not in moved and not same(now.get(path, ABSENT), value)
+    }
     return found | dict.fromkeys((path for path in now.keys() - wanted.keys() if path not in moved), ABSENT)
 
 
 def in_nodes(datablock: Any, path: Path) -> bool:
     """Whether it is in a node tree, which is decided as one."""
-    return isinstance(datablock, NodeTree) and path[0] in ("nodes", "interface", "wires") or "node_tree" in path[:-1]
+    return (isinstance(datablock, NodeTree) and path[0] in ("nodes", "interface", "wires")) or "node_tree" in path[:-1]
 
 
 def is_place(path: Path) -> bool:

@@ -10,9 +10,10 @@ from bpy.types import ID, Collection, Key, Object, Scene, Screen, WindowManager,
 
 from .assets import mark_as
 from .commit import Steps, all_collections, point
+from .frozen import Path, Ref
 from .merge import Side, Version, is_place, is_state, merge, shown
 from .provenance import ROOT, Named, Part, marked, part_of, put, take
-from .values import ABSENT, Content, Path, Ref, content, difference, weighted_meshes
+from .values import ABSENT, Content, content, difference, weighted_meshes
 from .versions import Linked
 from .writing import write
 
@@ -274,12 +275,18 @@ class Parts:
         left: set[Any] = set()
         for user in users:
             known = self.look(user)
-            wanted = {path: Ref(ref.key, self.swap[ref.to]) for path, ref in refs(known) if self._is_replaced(ref.to, user)}
+            wanted = {
+                path: Ref(ref.key, self.swap[ref.to]) for path, ref in refs(known) if self._is_replaced(ref.to, user)
+            }
             if wanted:
                 left |= steps.point(user, wanted, known, self.key_of, weighted=self.weighs(user))
             told = {ref.to for _, ref in refs(known)}
             if not isinstance(user, Scene | Collection):
-                left |= {old for old, all_ in used.items() if user in all_ and old not in told and self._is_replaced(old, user)}
+                left |= {
+                    old
+                    for old, all_ in used.items()
+                    if user in all_ and old not in told and self._is_replaced(old, user)
+                }
         for old in left:
             steps.remap(old, self.swap[old])
 
@@ -312,7 +319,8 @@ class Parts:
         stay = [
             each
             for each in have
-            if each not in self._gone and not (self.keys.get(each) in was and self.keys.get(each) not in new and each not in self._dropped)
+            if each not in self._gone
+            and not (self.keys.get(each) in was and self.keys.get(each) not in new and each not in self._dropped)
         ]
         there = {self.keys.get(each) for each in have}
         for key, each in new.items():

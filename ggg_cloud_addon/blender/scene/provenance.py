@@ -237,7 +237,9 @@ def take(names: Mapping[ID, str]) -> dict[int, Part]:
         extra = (_slots(datablock, names.get), _members(datablock, name_of))
         record = _record(datablock, names.get)
         text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-        taken[datablock.session_uid] = Part(name, digest(datablock, name_of, extra, record, weighted=datablock in weighted), text)
+        taken[datablock.session_uid] = Part(
+            name, digest(datablock, name_of, extra, record, weighted=datablock in weighted), text
+        )
     return taken
 
 
@@ -314,7 +316,7 @@ def contents(collection: Collection) -> dict[ID, str]:
 
 def is_part(datablock: Any, *, linked: bool = False) -> bool:
     """Whether it can be a part of a component that was not linked, or with `linked` of one that was."""
-    return not (datablock.library and not linked or datablock.is_embedded_data or isinstance(datablock, _NO_PARTS))
+    return not ((datablock.library and not linked) or datablock.is_embedded_data or isinstance(datablock, _NO_PARTS))
 
 
 def _everything() -> Iterator[Any]:

@@ -26,6 +26,7 @@ from .versions import link_version
 
 SHOWN_CLASHES = 4
 
+
 class ClashError(SceneError):
     """Both, the user and the new version, changed something."""
 
@@ -34,7 +35,7 @@ class ClashError(SceneError):
         more = f"; and {len(clashes) - SHOWN_CLASHES} more" if len(clashes) > SHOWN_CLASHES else ""
         super().__init__(
             f'"{name}" cannot be updated by itself, as you and the new version both changed: '
-            f'{"; ".join(clashes[:SHOWN_CLASHES])}{more}. Choose whose changes count where both are '
+            f"{'; '.join(clashes[:SHOWN_CLASHES])}{more}. Choose whose changes count where both are "
             '(conflict="mine" or "theirs"); all else is kept from both.'
         )
         self.clashes = clashes

@@ -8,7 +8,8 @@ from typing import Any
 
 from bpy.types import ID
 
-from .values import ABSENT, ORDER, Custom, FilePath, Group, Item, Path, Ref, called, keyed
+from .frozen import Custom, FilePath, Group, Item, Path, Ref
+from .values import ABSENT, ORDER, called, keyed
 
 STACKS = ("modifiers", "constraints", "drivers", "tags")
 """Collections whose items can be made anew, each by its name."""

@@ -76,7 +76,7 @@ def main() -> None:
     provenance.register()
     with tempfile.TemporaryDirectory() as folder:
         old, new = Path(folder, "old.blend"), Path(folder, "new.blend")
-        CASES:
+        for theirs, mine in itertools.product(THEIRS, ((), (move,))):
             bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
             made = make(count)
             save(old, made)
@@ -103,7 +103,8 @@ def main() -> None:
             names = [" and ".join(each.__name__ for each in side) or "nothing" for side in (theirs, mine)]
             print(
                 f"{count} objects, there {names[0]}, here {names[1]}: "
-                f"pull {pulled - begin:.2f} s, update {done - ready:.2f} s, {(done - ready) / (pulled - begin):.2f} times",
+                f"pull {pulled - begin:.2f} s, update {done - ready:.2f} s, "
+                f"{(done - ready) / (pulled - begin):.2f} times",
                 flush=True,
             )
     sys.stdout.flush()

@@ -119,7 +119,7 @@ def test_a_pull_a_link_an_update_and_the_next_push_run_nothing(witness, link, tm
     studio.open("ada")
     push("Arm", "arm.blend", replace=True, preview=True)
     studio.open("bob")
-    bpy.ops.ggg_cloud.update(component_id="arm.blend", discard=True)
+    bpy.ops.ggg_cloud.update(component_id="arm.blend")
     bpy.context.scene.frame_set(7)
     for suffix in FORMATS:
         bpy.ops.ggg_cloud.export_upload(source="SCENE", component_id=f"set{suffix}")

@@ -113,7 +113,7 @@ class Tracer:
     FILES = ("update.py", "parts.py", "commit.py", "merge.py", "writing.py", "versions.py")
 
     def __init__(self, stop=0):
-        self.stop, self.lines, self.commit, self.last = stop, 0, 0, 0
+        self.stop, self.lines, self.commit = stop, 0, 0
 
     def __call__(self, frame, event, arg):
         code = frame.f_code
@@ -123,9 +123,9 @@ class Tracer:
             self.commit = self.lines
         if event == "line":
             self.lines += 1
-            if "batch_remove(gone)" in linecache.getline(code.co_filename, frame.f_lineno):
-                self.last = self.lines
-            if self.lines == self.stop:
+            # The call that removes what is left over cannot be taken back, and is the last.
+            is_last = "batch_remove(gone)" in linecache.getline(code.co_filename, frame.f_lineno)
+            if self.stop and (self.lines == self.stop or is_last):
                 raise Broken
         return self
 
@@ -151,7 +151,7 @@ def test_whatever_breaks_it_off_the_file_is_what_it_was(rigs):
     assert bpy.data.collections["everything"].ggg_cloud.sha256 == "new"
     key = begin()
     before = inventory(key)
-    end = whole.last  # the call that removes what is left over, and cannot be taken back
+    end = whole.lines
     stops = [*range(1, whole.commit, whole.commit // 30), *range(whole.commit, end, (end - whole.commit) // 70), end]
     assert len(stops) >= 100
     for stop in stops:

@@ -17,7 +17,7 @@ from bpy.types import ID
 
 from .frozen import ARRAYS, FILES, array
 from .made_by_tools import is_dropped_when_zero
-from .values import curves_of, custom_properties
+from .values import curves_of, custom_properties, file_path
 
 NameOf = Callable[[ID], str]
 """What a datablock that another one uses is called in the component's file."""
@@ -88,7 +88,7 @@ def _content(datablock: Any, name_of: NameOf, record: Mapping[str, Any], *, weig
         yield from (datablock.source, list(datablock.size), datablock.is_dirty, datablock.colorspace_settings.name)
         files: Any = datablock.packed_files  # the stubs take the bytes for text
         yield from (hashlib.sha256(each.packed_file.data).digest() for each in files)
-        yield datablock.packed_file is not None or Path(datablock.filepath).name
+        yield datablock.packed_file is not None or Path(file_path(datablock.filepath, datablock)).name
     elif isinstance(datablock, bpy.types.Object):
         yield from _object(datablock, name_of, animation[1], record)
     elif not isinstance(datablock, bpy.types.Collection):  # of which its extra tells
@@ -196,7 +196,9 @@ def _struct(struct: Any, name_of: NameOf, moved: Collection[str], inside: frozen
                 found[name] = _struct(value, name_of, moved, inside)
         elif not each.is_readonly:
             # Where a file is, saving writes otherwise.
-            found[name] = Path(value).name if each.subtype in FILES and value else _plain(value)
+            found[name] = (
+                Path(file_path(value, struct.id_data)).name if each.subtype in FILES and value else _plain(value)
+            )
     if isinstance(struct, bpy.types.NodeTree):
         found["links"] = sorted(
             (link.from_node.name, link.from_socket.identifier, link.to_node.name, link.to_socket.identifier)

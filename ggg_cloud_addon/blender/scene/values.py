@@ -116,7 +116,7 @@ class _Walk:
             value = getattr(struct, name)
             found[*path, name] = frozenset(value) if isinstance(value, set) else value
         for name in plan.paths:
-            found[*path, name] = _file_path(getattr(struct, name), struct.id_data)
+            found[*path, name] = file_path(getattr(struct, name), struct.id_data)
         for name in plan.arrays:
             found[*path, name] = frozen(getattr(struct, name), self.key_of)
         for name in plan.datablocks:
@@ -176,7 +176,8 @@ class _Walk:
                 self.moved.add((*path, name))
 
 
-def _file_path(written: str, owner: Any) -> FilePath:
+def file_path(written: str, owner: Any) -> FilePath:
+    """Where a file is that a datablock names."""
     absolute = os.path.normpath(bpy.path.abspath(written, library=owner.library)) if written else ""
     found = FilePath("" if absolute == os.sep else absolute)  # what an empty one becomes when a file is saved
     found.written = found if owner.library else written

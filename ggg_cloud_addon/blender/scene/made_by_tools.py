@@ -40,7 +40,7 @@ def _geometry(mesh: Any, weighted: bool) -> Iterator[tuple[str, Any]]:
 def is_dropped_when_zero(name: str) -> bool:
     """Whether edit mode drops a built-in attribute that says nothing."""
     return name in ("sharp_face", "sharp_edge", "material_index", "freestyle_edge", "freestyle_face", "uv_seam") or (
-        name.startswith(("crease_", "bevel_weight_"))
+        name.startswith(("crease_", "bevel_weight_", ".pn."))
     )
 
 

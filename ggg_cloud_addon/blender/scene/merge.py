@@ -184,8 +184,10 @@ class _Merge:
         if self.both_placed:
             wanted |= {path: now[path] for path in wanted if self._unit(path) == PLACED}
         moved = self.base.content.moved | self.mine.content.moved | self.theirs.content.moved
-        if any(in_nodes(made, path) for path in _missing(now, wanted, moved)):
+        if any(in_nodes(made, path) for path in changes):
             return False  # Blender crashes when some of it is set, and what is wired has to fit together anyway
+        wanted = {path: value for path, value in wanted.items() if not in_nodes(made, path)}
+        wanted |= {path: value for path, value in now.items() if in_nodes(made, path)}  # nodes work some of it out anew
         for _ in range(2):  # the second time, what was reset by something else that was set
             write(made, other.datablock, _missing(now, wanted, moved), to=lambda ref: ref.to)
             now = content(made, self.key_of, weighted=self.weighted).values

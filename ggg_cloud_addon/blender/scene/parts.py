@@ -17,7 +17,7 @@ from .values import ABSENT, Content, content, difference, weighted_meshes
 from .versions import Linked
 from .writing import write
 
-_ROOT = ("Collection", ROOT)
+_ROOT = ("COLLECTION", ROOT)
 _VIEWS = (Screen, WindowManager, WorkSpace)
 
 

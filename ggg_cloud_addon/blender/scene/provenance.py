@@ -198,7 +198,7 @@ def marked(key: str) -> dict[Named, list[ID]]:
     for datablock in _everything():
         name = part_name(datablock, key) if datablock.users and not datablock.library else None
         if name is not None:
-            found.setdefault((type(datablock).__name__, name), []).append(datablock)
+            found.setdefault((datablock.id_type, name), []).append(datablock)
     return found
 
 

@@ -51,9 +51,9 @@ def link_version(path: Path) -> Linked:
     if root is not None:
         children, objects = list(root.children), list(root.objects)
     found = _needed([*objects, *children, *([root] if root else [])])
-    parts: dict[Named, Any] = {(type(each).__name__, each.name): each for each in found if each != root}
+    parts: dict[Named, Any] = {(each.id_type, each.name): each for each in found if each != root}
     if root is not None:
-        parts["Collection", ROOT] = root
+        parts["COLLECTION", ROOT] = root
     if not any(isinstance(each, Object) for each in parts.values()):
         raise SceneError(f'"{path.name}" holds no objects.')
     return Linked(parts, objects, children)

@@ -50,7 +50,8 @@ def push_beside(storage: Storage, path: Path, component_id: str, stop: Callable[
 def pull_beside(storage: Storage, component_id: str, path: Path, stop: Callable[[], object]) -> list[Path]:
     """Pull what the file at ``path``, pulled from this component, needs and the storage has beside it.
 
-    Files that are there stay as they are. What a library that comes along needs comes too. ``stop`` may raise to end it.
+    Files that are there stay as they are. What a library that comes along needs comes too. ``stop`` may raise to end
+    it.
     """
     pulled: list[Path] = []
     asked: set[tuple[Path, str]] = set()

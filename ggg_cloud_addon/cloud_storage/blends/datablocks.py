@@ -29,7 +29,7 @@ MAX_CACHE = 100_000
 """Files of one cache; of a folder with more, the rest is not looked at."""
 
 EXTERNAL, FILE_PATH, DISK_CACHE = 1, 1, 1 << 6
-"""``NODE_SCRIPT_EXTERNAL`` and ``NODE_IES_EXTERNAL``, ``PROP_FILEPATH``, ``PTCACHE_DISK_CACHE`` in Blender's sources."""
+"""Blender's ``NODE_SCRIPT_EXTERNAL`` and ``NODE_IES_EXTERNAL``, ``PROP_FILEPATH``, ``PTCACHE_DISK_CACHE``."""
 UNKNOWN_TO_BAT: Mapping[bytes, Callable[[Any], bytes]] = {
     b"NodeShaderScript": lambda node: _if(node.get(b"mode", 0) == EXTERNAL, node, b"filepath"),
     b"NodeShaderTexIES": lambda node: _if(node.get(b"mode", 0) == EXTERNAL, node, b"filepath"),
@@ -47,7 +47,7 @@ def files_of_datablocks(blend: Path, unreadable: list[BlendError]) -> Iterator[D
     """
     _refuse_damaged(blend)
     try:
-        with contextlib.closing(_opened(blend)) as file:
+        with contextlib.closing(_opened(blend, unreadable)) as file:
             packed = _packed_libraries(file.blocks)
             unknown = {file.sdna_index_from_id.get(kind): name_of for kind, name_of in UNKNOWN_TO_BAT.items()}
             asked: set[tuple[bytes, bool]] = set()
@@ -70,23 +70,36 @@ def files_of_datablocks(blend: Path, unreadable: list[BlendError]) -> Iterator[D
         raise damaged(blend) from error
 
 
-def _opened(blend: Path) -> Any:
+def _opened(blend: Path, unreadable: list[BlendError]) -> Any:
     from blender_asset_tracer import blendfile  # late: only who traces waits for it
 
-    class BlendFile(blendfile.BlendFile):
-        """One that follows no list for ever."""
+    file = blendfile.BlendFile(blend)
+    # Blender writes pointers that lead nowhere, as to the bakes of geometry nodes where there are none.
+    file.strict_pointer_mode = False
+    file.dereference_pointer = _limited(file.dereference_pointer, STEPS * len(file.blocks))
+    if not file.header.is_little_endian:
+        unreadable.append(
+            BlendError(
+                f'"{blend.name}" has the byte order of old processors (big endian), which Blender 5 cannot open; save '
+                "it again in Blender 4.2 to 4.5."
+            )
+        )
+        for block in file.blocks:
+            # The two letters come behind two zeros there, and BAT takes none.
+            block.code = block.code or (block.id_name or b"DATA")[:2]
+    return file
 
-        # Blender writes pointers that lead nowhere, as to the bakes of geometry nodes where there are none.
-        strict_pointer_mode = False
-        steps = 0
 
-        def dereference_pointer(self, address: int) -> Any:
-            self.steps += 1
-            if self.steps > STEPS * len(self.blocks):
-                raise ValueError("Pointers that lead in a circle")
-            return super().dereference_pointer(address)
+def _limited(follow: Callable[[int], Any], steps: int) -> Callable[[int], Any]:
+    """Follow no more pointers than that."""
+    left = iter(range(steps))
 
-    return BlendFile(blend)
+    def limited(address: int) -> Any:
+        if next(left, None) is None:
+            raise ValueError("Pointers that lead in a circle")
+        return follow(address)
+
+    return limited
 
 
 def _named(block: Any) -> list[tuple[bytes, bool]]:

@@ -1,12 +1,13 @@
-"""The files that .gltf, .obj and .mtl files name.
+"""The files that .gltf, .glb, .obj and .mtl files name.
 
-None of them is parsed as a whole: a hostile one may be of any size and depth, and JSON that is parsed takes twenty times
-its room.
+None of them is parsed as a whole: a hostile one may be of any size and depth, and JSON that is parsed takes twenty
+times its room.
 """
 
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +16,8 @@ from urllib.parse import unquote
 from .dependency import Dependency
 from .reader import BlendError, NoBlendError
 
-SUFFIXES = (".gltf", ".obj", ".mtl")
+GLTF = (".gltf", ".glb")
+SUFFIXES = (*GLTF, ".obj", ".mtl")
 MAX_FILES = 2_000
 """No model names more; of a file that does nothing is told, so that nothing is fetched for it either."""
 MAX_TEXT = 1 << 24
@@ -23,6 +25,8 @@ MAX_TEXT = 1 << 24
 WINDOW, OVERLAP = 1 << 20, 1 << 14
 """Bytes of a .gltf that are looked at together, and those that are looked at again with the next; a URI is shorter."""
 
+GLB_HEAD = 20
+"""Bytes of a binary glTF before its JSON, of which they have the length (glTF 2.0 specification, "GLB File Format")."""
 URI = re.compile(rb'"uri"\s{0,99}:\s{0,99}("(?!data:)(?:[^"\\]|\\.){1,4096}")')
 """In JSON, wherever it stands (glTF 2.0 specification, "URIs"): extensions have some as well."""
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -48,10 +52,12 @@ def files_named(path: Path) -> Iterator[Dependency]:
     found: dict[str, None] = {}
     try:
         with path.open("rb") as stream:
-            for name in _by_gltf(stream) if suffix == ".gltf" else _by_text(stream, suffix):
+            for name in _by_gltf(stream) if suffix in GLTF else _by_text(stream, suffix):
                 found[name] = None
                 if len(found) > MAX_FILES:
                     raise too_many(path)
+    except BlendError:
+        raise
     except OSError as error:
         raise NoBlendError(f'"{path}" cannot be read ({error.strerror or error}); check your rights to it.') from error
     for name in found:
@@ -73,8 +79,11 @@ def is_there(path: Path) -> bool:
 
 
 def _by_gltf(stream: BinaryIO) -> Iterator[str]:
-    seen = b""
-    while window := stream.read(WINDOW):
+    head = stream.read(GLB_HEAD)
+    left = int.from_bytes(head[12:16], "little") if head.startswith(b"glTF") else sys.maxsize
+    seen = head
+    while window := stream.read(min(WINDOW, left)):
+        left -= len(window)
         seen = seen[-OVERLAP:] + window
         for literal in URI.findall(seen):
             try:

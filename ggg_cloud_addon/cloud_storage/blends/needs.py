@@ -85,7 +85,8 @@ def _problem(need: Dependency, home: Path, *, is_synced: bool) -> str | None:
         if not need.path.stat().st_size:
             return f"{shown} is empty (0 bytes); save it again."
     if is_synced and not need.path.is_relative_to(home):
-        return f"{shown} lies outside of the folder, so it does not go with it; move it into the folder, or {_inside(need.used_by)}."
+        mend = _inside(need.used_by)
+        return f"{shown} lies outside of the folder, so it does not go with it; move it into the folder, or {mend}."
     return None
 
 

@@ -12,7 +12,8 @@ from .tracing import can_need, trace
 
 PACK = 'pack what it needs in Blender with "File > External Data > Pack Resources"'
 MEND = 'put it back, or choose another in Blender with "File > External Data > Find Missing Files"'
-TAKE_ALONG = "push it with what it needs (Beside It in Blender, --beside in the command), or export it as one .glb file"
+ONE_FILE = "export it as one .glb file"
+TAKE_ALONG = f'push it with what it needs ("With What It Needs" in Blender, --beside in the command), or {ONE_FILE}'
 EXPORT = "put it back, or export the model again"
 
 
@@ -59,7 +60,7 @@ def needs(path: Path, folder: Path | None = None, takes: Callable[[str], bool] |
 
 def _inside(path: Path) -> str:
     """How a file gets what it needs into itself."""
-    return PACK if is_blend(path) else "export it as one .glb file"
+    return PACK if is_blend(path) else ONE_FILE
 
 
 def _left_behind(path: Path, files: list[Path], mend: str) -> list[str]:

@@ -51,8 +51,7 @@ def pack() -> None:
 @contextlib.contextmanager
 def no_renderer() -> Iterator[None]:
     """Let no renderer look at the nodes that are changed: Cycles would compile their scripts."""
-    scene = bpy.context.scene
-    assert scene is not None
+    scene: Any = bpy.context.scene  # the stubs know only one renderer
     engine = scene.render.engine
     scene.render.engine = "BLENDER_WORKBENCH"
     try:

@@ -111,6 +111,15 @@ def test_nothing_goes_or_comes_outside_of_its_folder(manager: CloudStorageManage
     assert not (tmp_path / "secret.png").exists()
 
 
+def test_nothing_hidden_is_fetched(manager: CloudStorageManager, tmp_path: Path) -> None:
+    uris = [".profile", ".config/autostart/a.desktop", "maps/.wood.png"]
+    for each in uris:
+        manager.upload_component(write(tmp_path / "other", each), each)
+    path = write(tmp_path / "here/arm.gltf", {"images": [{"uri": each} for each in uris]})
+    assert pull_beside(manager, "arm.gltf", path, lambda: None) == []
+    assert [*path.parent.iterdir()] == [path]
+
+
 def hostile_gltfs() -> dict[str, Callable[[], bytes]]:
     many = ",".join(f'{{"uri":"{number}.png"}}' for number in range(100_000))
     return {

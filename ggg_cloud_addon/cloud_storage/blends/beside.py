@@ -79,7 +79,9 @@ def lacking(storage: Storage, component_id: str, path: Path) -> int:
 
 
 def _lacking(path: Path) -> list[Dependency]:
-    return [each for each in _dependencies(path) if each.is_missing and _below(each.path, path)]
+    """Nothing hidden: programs are set up by such files, and the one that names them may be a stranger's."""
+    missing = [each for each in _dependencies(path) if each.is_missing]
+    return [each for each in missing if (below := _below(each.path, path)) and not re.search(r"(^|/)\.", below)]
 
 
 def _in_storage(storage: Storage, need: Dependency, component_id: str, path: Path) -> list[tuple[str, Path]]:

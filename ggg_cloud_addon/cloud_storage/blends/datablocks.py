@@ -65,14 +65,22 @@ def files_of_datablocks(blend: Path, unreadable: list[BlendError]) -> Iterator[D
                     if name and (name, is_many) not in asked:
                         asked.add((name, is_many))
                         yield from _files(name, is_many, blend, is_library=block.code == b"LI")
+    except BlendError:
+        raise
     except Exception as error:
         log.info("%s cannot be traced", blend, exc_info=error)
         raise damaged(blend) from error
 
 
 def _opened(blend: Path, unreadable: list[BlendError]) -> Any:
-    from blender_asset_tracer import blendfile  # late: only who traces waits for it
-
+    try:
+        import blender_asset_tracer.trace  # noqa: F401 - what version 2 does not have
+        from blender_asset_tracer import blendfile  # late: only who traces waits for it
+    except ImportError:
+        raise BlendError(
+            f'What "{blend.name}" needs is not known without "blender-asset-tracer" of version 1; install it with '
+            '"pip install blender-asset-tracer==1.23".'
+        ) from None
     file = blendfile.BlendFile(blend)
     # Blender writes pointers that lead nowhere, as to the bakes of geometry nodes where there are none.
     file.strict_pointer_mode = False

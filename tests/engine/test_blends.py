@@ -247,7 +247,7 @@ class TestTrace:
 
 
 def write_big_endian(path: Path, texture: str) -> None:
-    """A .blend file as Blender 2.4 wrote it on PowerPC, with one image."""
+    """A .blend file as Blender 2.41 wrote it on PowerPC, with one image."""
     names = ["name[24]", "id", "name[240]", "source"]
     types = {"char": 1, "short": 2, "ID": 24, "Image": 24 + 240 + 2 + 2}
     structs = [(2, [(0, 0)]), (3, [(2, 1), (0, 2), (1, 3), (1, 3)])]
@@ -263,12 +263,12 @@ def write_big_endian(path: Path, texture: str) -> None:
     for kind, fields in structs:
         dna += struct.pack(">HH", kind, len(fields)) + b"".join(struct.pack(">HH", *each) for each in fields)
     image = struct.pack(">24s240shh", b"IMwood", texture.encode(), 1, 1)
-    blocks = [(b"\0\0IM", image, 1, 1), (b"DNA1", dna, 0, 1), (b"ENDB", b"", 0, 0)]
+    blocks = [(b"GLOB", bytes(24), 0, 1), (b"\0\0IM", image, 1, 1), (b"DNA1", dna, 0, 1), (b"ENDB", b"", 0, 0)]
     content = b"".join(
         struct.pack(">4siIii", code, len(data), 16 * number, kind, count) + data
         for number, (code, data, kind, count) in enumerate(blocks, 1)
     )
-    path.write_bytes(b"BLENDER_V249" + content)
+    path.write_bytes(b"BLENDER_V241" + content)
 
 
 class TestNeeds:

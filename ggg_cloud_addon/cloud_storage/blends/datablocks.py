@@ -81,10 +81,25 @@ def _opened(blend: Path, unreadable: list[BlendError]) -> Any:
             f'What "{blend.name}" needs is not known without "blender-asset-tracer" of version 1; install it with '
             '"pip install blender-asset-tracer==1.23".'
         ) from None
-    file = blendfile.BlendFile(blend)
-    # Blender writes pointers that lead nowhere, as to the bakes of geometry nodes where there are none.
-    file.strict_pointer_mode = False
-    file.dereference_pointer = _limited(file.dereference_pointer, STEPS * len(file.blocks))
+
+    class BlendFile(blendfile.BlendFile):  # type: ignore[misc]  # mypy does not look into BAT
+        """As BAT reads it, but for its faults."""
+
+        # Blender writes pointers that lead nowhere, as to the bakes of geometry nodes where there are none.
+        strict_pointer_mode = False
+        steps = 0
+
+        def dereference_pointer(self, address: int) -> Any:
+            self.steps += 1
+            if self.steps > STEPS * len(self.blocks):
+                raise ValueError("Pointers that lead in a circle")
+            return super().dereference_pointer(address)
+
+        def decode_glob(self, block: Any) -> None:
+            """Only skip it: BAT 1.23 does not in files of Blender 2.42 and older, and so loses its way."""
+            self.fileobj.seek(block.size, os.SEEK_CUR)
+
+    file = BlendFile(blend)
     if not file.header.is_little_endian:
         unreadable.append(
             BlendError(
@@ -96,18 +111,6 @@ def _opened(blend: Path, unreadable: list[BlendError]) -> Any:
             # The two letters come behind two zeros there, and BAT takes none.
             block.code = block.code or (block.id_name or b"DATA")[:2]
     return file
-
-
-def _limited(follow: Callable[[int], Any], steps: int) -> Callable[[int], Any]:
-    """Follow no more pointers than that."""
-    left = iter(range(steps))
-
-    def limited(address: int) -> Any:
-        if next(left, None) is None:
-            raise ValueError("Pointers that lead in a circle")
-        return follow(address)
-
-    return limited
 
 
 def _named(block: Any) -> list[tuple[bytes, bool]]:

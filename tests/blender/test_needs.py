@@ -42,11 +42,12 @@ def with_nodes(folder, *kinds):
     for kind, suffix in kinds:
         node = material.node_tree.nodes.new(kind)
         node.mode = "EXTERNAL"
-        node.filepath = str(written(folder / f"file{suffix}", f"of {kind}"))
+        node.filepath = str(written(folder / f"file{suffix}", CONTENT[suffix]))
     return obj
 
 
 PROFILE, SCRIPT = ("ShaderNodeTexIES", ".ies"), ("ShaderNodeScript", ".osl")
+CONTENT = {".ies": "IESNA:LM-63-2002", ".osl": "shader white(output color c = 0) { c = 1; }"}
 
 
 def with_bake(folder):
@@ -78,7 +79,7 @@ def test_a_light_profile_is_packed_as_a_text(tmp_path):
     load_component(tmp_path / "out.blend", "arm", context=bpy.context)
     assert [*outside_files()] == []
     (node,) = [each for each in bpy.data.materials["Paint"].node_tree.nodes if each.bl_idname == PROFILE[0]]
-    assert (node.mode, node.ies.as_string()) == ("INTERNAL", "of ShaderNodeTexIES")
+    assert (node.mode, node.ies.as_string()) == ("INTERNAL", CONTENT[".ies"])
 
 
 def test_a_script_that_a_node_reads_cannot_be_packed_and_is_told(tmp_path):
@@ -173,9 +174,14 @@ def test_the_paths_of_a_library_are_meant_from_its_folder(tmp_path):
     next(named_elsewhere()).rename("//file.osl")
     save(library)
     bpy.context.scene.collection.objects.link(link(library, objects=["Body"]))
+    bpy.context.scene.render.engine = "CYCLES"  # which would compile the script, and write that beside it
     export_component(tmp_path / "out.blend", bpy.context.scene, name="arm", options=BESIDE)
     (found,) = trace(tmp_path / "out.blend").dependencies
     assert (found.path.name, found.is_missing) == ("file.osl", False)
+    assert [*tmp_path.rglob("*.oso")] == []
+    with bpy.data.libraries.load(str(tmp_path / "out.blend")) as (there, came):
+        came.scenes = there.scenes
+    assert came.scenes[0].render.engine == "CYCLES"
 
 
 @pytest.mark.skipif(not IS_5, reason="Blender packs linked data from 5.0 on")

@@ -188,6 +188,14 @@ class TestTrace:
         assert needs(path, path.parent) == []
         assert lacking(manager, "elsewhere/nodes.blend", path) == 0
 
+    def test_what_lies_in_the_files_own_folder_is_no_cache(self, blends: Path, tmp_path: Path) -> None:
+        content = (blends / "nodes.blend").read_bytes()
+        assert content.count(b"//bakes\0") == 1
+        (tmp_path / "nodes.blend").write_bytes(content.replace(b"//bakes\0", b"//\0akes\0"))
+        (tmp_path / "others" / "work").mkdir(parents=True)
+        (tmp_path / "others" / "work" / "arm.png").write_bytes(b"x")
+        assert "arm.png" not in [each.path.name for each in trace(tmp_path / "nodes.blend").dependencies]
+
     def test_a_circle_of_links_ends(self, blends: Path) -> None:
         found = trace(blends / "a.blend")
         assert {each.path.name for each in found.dependencies} == {"wood.png", "b.blend"}

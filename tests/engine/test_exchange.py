@@ -105,6 +105,7 @@ def test_nothing_goes_or_comes_outside_of_its_folder(manager: CloudStorageManage
     uris = [*OUTSIDE, str(tmp_path / "secret.png"), "https://example.org/a.png", "file:///etc/passwd", "x\x00.png"]
     path = write(tmp_path / "here/arm.gltf", {"images": [{"uri": each} for each in uris]})
     assert push_beside(manager, path, "robot/arm.gltf", lambda: None) == []
+    assert not any("https" in each or "passwd" in each for each in needs(path)), "nobody looks there for a file"
     (tmp_path / "secret.png").unlink()
     assert pull_beside(manager, "robot/arm.gltf", path, lambda: None) == []
     assert [*path.parent.iterdir()] == [path]

@@ -46,23 +46,20 @@ def files_named(path: Path) -> Iterator[Dependency]:
     """What a file names, each once, as Blender's importers find it: from its own folder.
 
     Raises:
-        BlendError: it cannot be read, or names more than any model does.
+        BlendError: it cannot be read.
     """
     suffix = path.suffix.lower()
-    found: dict[str, None] = {}
+    found: set[str] = set()
     try:
         with path.open("rb") as stream:
             for name in _by_gltf(stream) if suffix in GLTF else _by_text(stream, suffix):
-                found[name] = None
-                if len(found) > MAX_FILES:
-                    raise too_many(path)
-    except BlendError:
-        raise
+                if name not in found:
+                    found.add(name)
+                    file = Path(os.path.abspath(path.parent / name))  # noqa: PTH100 - links are not followed
+                    is_library = suffix == ".obj" and file.suffix.lower() == ".mtl"
+                    yield Dependency(file, path, not is_there(file), names_files=is_library)
     except OSError as error:
         raise NoBlendError(f'"{path}" cannot be read ({error.strerror or error}); check your rights to it.') from error
-    for name in found:
-        file = Path(os.path.abspath(path.parent / name))  # noqa: PTH100 - links are not followed
-        yield Dependency(file, path, not is_there(file), names_files=file.suffix.lower() == ".mtl" and suffix == ".obj")
 
 
 def too_many(path: Path) -> BlendError:

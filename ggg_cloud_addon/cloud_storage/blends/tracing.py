@@ -7,6 +7,7 @@ a library counts with all that it needs.
 
 import os
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from . import exchange
@@ -51,7 +52,10 @@ def trace(path: Path) -> Trace:
             continue
         links[file] = []
         try:
-            named = [*(files_of_datablocks(file, unreadable) if is_blend(file) else exchange.files_named(file))]
+            if is_blend(file):
+                named = [*files_of_datablocks(file, unreadable)]
+            else:
+                named = [*islice(exchange.files_named(file), exchange.MAX_FILES + 1)]
         except BlendError as error:
             if file == start:
                 raise

@@ -159,6 +159,20 @@ def test_what_blender_knows_and_we_do_not_is_told(tmp_path):
     assert problems_of(tmp_path, BESIDE) == ['"shot.png" is a cache or a strip, which cannot go along']
 
 
+def test_another_format_needs_only_what_its_shapes_and_textures_are_made_of(tmp_path):
+    with_nodes(tmp_path, SCRIPT, PROFILE)
+    editor = bpy.context.scene.sequence_editor_create()
+    strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+    strips.new_image("Strip", str(image_file(tmp_path / "shot.png", (1, 0, 0))), 1, 1)
+    with_mesh_cache(tmp_path)
+    assert export_component(tmp_path / "out.glb", bpy.context.scene, name="arm") == []
+    (tmp_path / "file.osl").unlink()
+    (tmp_path / "shape.mdd").unlink()
+    with pytest.raises(MissingFilesError) as caught:
+        export_component(tmp_path / "out.glb", bpy.context.scene, name="arm")
+    assert caught.value.problems == ('"shape.mdd" is missing',)
+
+
 def test_texts_are_not_needed(tmp_path):
     body("Body")
     bpy.data.texts.load(str(written(tmp_path / "notes.txt")))

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
@@ -34,6 +34,10 @@ class OutsideFile:
     is_cache: bool = False
     """A file or folder that Blender itself writes: it is no fault if there is none, as nothing is baked then."""
     is_read_by_node: bool = False
+    is_shape: bool = False
+    """Whether it is read while shapes are made: a file of another format holds what came of it."""
+    is_for_blender: bool = False
+    """Whether no other format has what it is for: a script of a material, a strip."""
 
 
 class Named(NamedTuple):
@@ -72,7 +76,14 @@ def outside_files() -> Iterator[OutsideFile]:
     known |= {_listed(path) for path in _not_needed()}
     for path in sorted(bpy.utils.blend_paths(absolute=True, packed=False, local=False)):
         if path and _listed(path) not in known:
-            yield OutsideFile(path, can_be_packed=False, can_move=False)
+            yield OutsideFile(path, can_be_packed=False, can_move=False, is_for_blender=True)
+
+
+def of_other_format(files: Iterable[OutsideFile]) -> Iterator[OutsideFile]:
+    """Those that have to be there, or be packed, for a file of another format."""
+    for file in files:
+        if not file.is_for_blender:
+            yield replace(file, can_be_packed=True) if file.is_shape else file
 
 
 def _not_needed() -> Iterator[str]:
@@ -98,17 +109,20 @@ def named_elsewhere() -> Iterator[Named]:
     for owner, tree in _trees():
         for node in tree.nodes:
             if getattr(node, "filepath", "") and getattr(node, "mode", "") == "EXTERNAL":
-                file = OutsideFile(_absolute(node.filepath, owner), is_profile(node), is_read_by_node=True)
+                path = _absolute(node.filepath, owner)
+                file = OutsideFile(path, is_profile(node), is_read_by_node=True, is_for_blender=True)
                 yield Named(node, "filepath", owner, file)
             for socket in node.inputs:
                 if socket.bl_idname == "NodeSocketStringFilePath" and socket.default_value and not socket.is_linked:
-                    file = OutsideFile(_absolute(socket.default_value, owner), False, is_read_by_node=True)
+                    path = _absolute(socket.default_value, owner)
+                    file = OutsideFile(path, can_be_packed=False, is_read_by_node=True, is_shape=True)
                     yield Named(socket, "default_value", owner, file)
     for obj in bpy.data.objects:
         modifiers: Any = obj.modifiers  # the stubs know what all modifiers have
         for modifier in modifiers:
             if modifier.type == "MESH_CACHE" and modifier.filepath:
-                yield Named(modifier, "filepath", obj, OutsideFile(_absolute(modifier.filepath, obj), False))
+                path = _absolute(modifier.filepath, obj)
+                yield Named(modifier, "filepath", obj, OutsideFile(path, can_be_packed=False, is_shape=True))
 
 
 def is_profile(node: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from .formats import ConvertError, export, import_file, write_blend
-from .needs import of_caches, outside_files, problems
+from .needs import of_caches, of_other_format, outside_files, problems
 from .preview import render
 from .taking import make_local, no_renderer, pack, put_beside
 
@@ -52,7 +52,8 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
     found: list[str] = []
     is_blend, files = target.suffix == ".blend", request["files"]
     if (files != "LEAVE" or not is_blend) and target.suffix not in KEEPS_NO_TEXTURES:
-        found = problems([*outside_files(), *of_caches(request["caches"])], packed=not is_blend or files == "PACK")
+        needed = outside_files() if is_blend else of_other_format(outside_files())
+        found = problems([*needed, *of_caches(request["caches"])], packed=not is_blend or files == "PACK")
         found += [f'"{name}" was painted and not saved' for name in request["unsaved"] if name in bpy.data.images]
         if found and not request["allow_missing"]:
             return found

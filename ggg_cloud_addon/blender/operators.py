@@ -174,6 +174,11 @@ class GGG_CLOUD_OT_push(WorkerOperator):
         description="The component's ID in the storage; empty: the file's name",
         options={"SKIP_SAVE"},
     )
+    beside: BoolProperty(  # type: ignore[valid-type]
+        name="With What It Needs",
+        description="Textures, buffers, libraries and caches in its folder or below become components beside it",
+        options={"SKIP_SAVE"},
+    )
 
     def invoke(self, context: Context, event: Event) -> Returned:
         """Ask for the file first."""
@@ -185,7 +190,7 @@ class GGG_CLOUD_OT_push(WorkerOperator):
     def steps(self, context: Context) -> Steps:
         """Upload the file."""
         path = Path(bpy.path.abspath(self.filepath))
-        info = yield from _upload(context, path, self.component_id or path.name)
+        info = yield from _upload(context, path, self.component_id or path.name, beside=self.beside)
         look_at_file(context)
         return _told(info)
 
@@ -408,10 +413,11 @@ def download(
 def fetch(
     context: Context, component_id: str, version_id: str, scratch: Path
 ) -> Generator[Step, None, tuple[Path, dict[str, Any]]]:
-    """Download a component to be appended: to a file that the caller removes then. What it needs beside it stays
-    beside the open file, if that was saved."""
+    """Download a component to be appended: to a file that the caller removes then. What a .blend needs beside it stays
+    beside the open file, if that was saved; what another one needs is taken in when it is imported."""
     target = scratch / Path(component_id).name
-    info = yield from download(context, component_id, version_id, target)
+    is_blend = target.suffix.lower() == ".blend"
+    info = yield from download(context, component_id, version_id, target, beside=not is_blend)
     if not (info["lacking"] and bpy.data.filepath):
         return target, info
     # Its paths are meant from where it lies. A name of its own, as a component that is linked has the usual one.

@@ -15,7 +15,7 @@ from bpy.types import Collection, Context, Object, Scene
 
 from . import MissingFilesError, SceneError
 from .assets import loose_assets
-from .beside.needs import beside_folder, outside_files
+from .beside.needs import beside_folder, caches, outside_files
 from .blend_file import has_end
 from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
 from .export_options import ExportOptions
@@ -94,12 +94,13 @@ def export_steps(
         _write_blend(blend, objects if whole else chosen, name, compress=options.compress)
         # What was painted is in memory only: no .blend that is written now has it.
         unsaved = [image.name for image in bpy.data.images if image.is_dirty and not image.library]
-        is_alone = options.files == "LEAVE" or not (unsaved or any(outside_files()))
+        baked = caches()
+        is_alone = options.files == "LEAVE" or not (unsaved or baked or any(outside_files()))
         problems: list[str] = []
         if suffix != ".blend" or not is_alone:
             made.parent.mkdir()
             request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
-            conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved)
+            conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved, caches=baked)
             yield conversion
             problems = conversion.result()
             if problems and not options.allow_missing:

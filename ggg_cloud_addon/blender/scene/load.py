@@ -157,6 +157,8 @@ def _unused(before: set[ID], collection: Collection, *, takes: bool) -> set[ID]:
         reached |= fresh
         ahead += fresh
     reached |= {datablock.library for datablock in reached if datablock.library}
+    # What is packed lies in an archive of its library (Blender 5), and goes with that.
+    reached |= {parent for each in reached if (parent := getattr(each, "archive_parent_library", None))}
     new = _users().keys() - before - reached
     return {datablock for datablock in new if not (takes and isinstance(datablock, Action))}
 

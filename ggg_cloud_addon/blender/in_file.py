@@ -9,12 +9,11 @@ from bpy.types import Collection, Context
 
 from .connections import storage_name
 from .scene import SceneError
+from .scene.closure import ROOT, contents
 from .scene.load import Loaded
 from .scene.provenance import (
-    ROOT,
     Origin,
     changed,
-    contents,
     forget,
     is_linked,
     known_etag,

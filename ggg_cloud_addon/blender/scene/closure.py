@@ -72,15 +72,12 @@ class Closure:
         if not self.pointers:
             return ""
         shown = [f'"{target.name}" (used by "{user.name}")' for user, target in self.pointers[:_SHOWN_POINTERS]]
-        more = len(self.pointers) - len(shown)
-        return (
-            f"Left out, as it is not part of it: {', '.join(shown)}{f' and {more} more' if more else ''}."
-            " Put it into the component to take it along."
-        )
+        more = f" and {len(self.pointers) - len(shown)} more" if len(self.pointers) > len(shown) else ""
+        return f"Left out, as not in the component: {', '.join(shown)}{more}; put there what is to go along."
 
     def kinds(self) -> dict[str, int]:
-        """How many datablocks of each kind belong to it, by the names that they have in ``bpy.data``."""
-        return dict(sorted(Counter(map(_kind, self.inside)).items()))
+        """How many datablocks of each kind belong to it."""
+        return kinds_of(self.inside)
 
     def standing(self) -> dict[str, list[float]]:
         """Where the objects stand in the world that would lose a parent or a target, by their names."""
@@ -129,6 +126,11 @@ def is_part(datablock: Any) -> bool:
     return not (datablock.library or datablock.is_embedded_data or isinstance(datablock, NO_PARTS))
 
 
+def kinds_of(datablocks: Iterable[ID]) -> dict[str, int]:
+    """How many there are of each kind, by the names that they have in ``bpy.data``."""
+    return dict(sorted(Counter(map(_kind, datablocks)).items()))
+
+
 def needs_of_all() -> dict[ID, set[ID]]:
     """What each datablock of the open file uses."""
     needs: dict[ID, set[ID]] = {}
@@ -159,7 +161,7 @@ def cut(outside: Iterable[Sequence[str]], standing: Mapping[str, Sequence[float]
             strip.scene = None
     for each in scenes:
         each.user_remap(scene)
-    moved = [(bpy.data.objects[(name, None)], numbers) for name, numbers in standing.items()]
+    moved = [(data.objects[name, None], numbers) for name, numbers in standing.items()]
     data.batch_remove(gone)
     for obj, numbers in moved:
         obj.matrix_world = Matrix([numbers[row : row + 4] for row in range(0, 16, 4)])
@@ -168,7 +170,7 @@ def cut(outside: Iterable[Sequence[str]], standing: Mapping[str, Sequence[float]
 def _kind(datablock: ID) -> str:
     """What ``bpy.data`` calls the place for datablocks of its type, such as ``meshes``."""
     places = {each.fixed_type.identifier: each.identifier for each in _PLACES}
-    return next(places[base.__name__] for base in type(datablock).__mro__ if base.__name__ in places)
+    return next(str(places[base.__name__]) for base in type(datablock).__mro__ if base.__name__ in places)
 
 
 def _strips(scene: Any) -> list[Any]:
@@ -206,7 +208,8 @@ def _homes() -> dict[ID, set[ID]]:
 def _shows(user: Any, target: ID) -> bool:
     """Whether a datablock shows instances of an object or a collection."""
     if isinstance(user, Object):
-        inputs = [each[key] for each in user.modifiers if each.type == "NODES" for key in each.keys()]  # noqa: SIM118
+        modifiers: Any = user.modifiers
+        inputs = [value for each in modifiers if each.type == "NODES" for value in each.values()]
         shapes = (bone.custom_shape for bone in (user.pose.bones if user.pose else ()))
         return target in (user.instance_collection, *shapes) or any(each == target for each in inputs)
     if isinstance(user, ParticleSettings):

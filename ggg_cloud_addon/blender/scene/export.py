@@ -94,8 +94,7 @@ def export_steps(
     bpy.ops.ed.flush_edits()  # what is being edited or sculpted, into the objects' data
     with tempfile.TemporaryDirectory(prefix=".ggg_cloud-", dir=path.parent, ignore_cleanup_errors=True) as folder:
         blend, made = Path(folder, f"{path.stem}.blend"), Path(folder, "made", path.stem + suffix)
-        whole = isinstance(objects, Collection | Scene) and suffix == ".blend"
-        content = objects if whole else chosen
+        content = objects if suffix == ".blend" and isinstance(objects, Collection | Scene) else chosen
         closure = closure_of(content)
         scene_name = _write_blend(blend, content, name, options, is_final=suffix == ".blend")
         # What was painted is in memory only: no .blend that is written now has it.

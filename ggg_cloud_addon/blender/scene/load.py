@@ -239,7 +239,7 @@ def _unused(before: set[ID], wanted: set[ID], *, takes: bool) -> set[ID]:
         fresh = needs.get(ahead.pop(), set()) - reached
         reached |= fresh
         ahead += fresh
-    libraries = {datablock.library for datablock in reached if datablock.library}
+    libraries: set[Any] = {datablock.library for datablock in reached if datablock.library}
     libraries |= {getattr(each, "archive_parent_library", None) for each in libraries}  # what is packed hangs on it
     new = now - before - reached - libraries
     return {datablock for datablock in new if not (takes and isinstance(datablock, Action))}

@@ -36,13 +36,13 @@ def add_rigid_bodies(scene: Scene, objects: Iterable[Object], settings: Mapping[
     }
     if not any(wanted.values()):
         return []
-    if scene.rigidbody_world is None:
+    is_new = scene.rigidbody_world is None
+    if is_new:
         with bpy.context.temp_override(scene=scene):
             bpy.ops.rigidbody.world_add()
-        for name, value in settings.items():
-            owner = scene.rigidbody_world.point_cache if name in _FRAMES else scene.rigidbody_world
-            setattr(owner, name, value)
     world: Any = scene.rigidbody_world
+    for name, value in settings.items() if is_new else ():
+        setattr(world.point_cache if name in _FRAMES else world, name, value)
     made = []
     for place, found in wanted.items():
         if found and getattr(world, place) is None:

@@ -47,7 +47,8 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
     Returns what is wrong with the files that it needs; then, unless the request allows that, nothing is made.
     """
     _open(source, request)
-    scene = bpy.data.scenes[request["scene"], None]
+    data: Any = bpy.data
+    scene = data.scenes[request["scene"], None]
     assert bpy.context.window is not None
     bpy.context.window.scene = scene  # else it is any of those that were written too
     is_blend, files = target.suffix == ".blend", request["files"]

@@ -211,3 +211,133 @@ def test_nothing_of_others_is_in_the_file_of_a_push(seed, tmp_path):
     assert after == before, "of the artist's own"
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
     check_inside()
+
+
+def test_a_pointer_to_the_scene_is_one_to_where_it_is(studio):
+    arm = collection("arm")
+    obj = add("Arm", mesh("Arm"), arm)
+    drive(obj, "location", bpy.context.scene, "frame_current", 0)
+    obj["scene"] = bpy.context.scene
+    add("Ground", mesh("Ground"))
+    for name in ("arm.blend", "arm.glb"):
+        push("arm", name)
+    assert "Left out" not in said(), "Whose scene it is goes without saying"
+    bpy.ops.wm.open_mainfile(filepath=str(studio.stored("arm.blend")))
+    (own,) = bpy.data.scenes
+    assert here() == ["Arm"]
+    obj = bpy.data.objects["Arm"]
+    assert obj["scene"] == obj.animation_data.drivers[0].driver.variables[0].targets[0].id == own
+    pulled(studio, "arm.blend")
+    obj = bpy.data.objects["Arm"]
+    assert list(bpy.data.scenes) == [bpy.context.scene]
+    assert obj["scene"] == obj.animation_data.drivers[0].driver.variables[0].targets[0].id == bpy.context.scene
+    bpy.context.scene.frame_set(17)
+    assert obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world.translation.x == 17
+    assert b"Ground" not in studio.stored("arm.glb").read_bytes()
+
+
+def test_of_a_file_that_was_not_cut_a_pull_brings_no_scene_either(studio):
+    obj = add("Arm", mesh("Arm"))
+    obj["scene"] = bpy.data.scenes.new("Other")
+    studio.save("ada")
+    bpy.ops.ggg_cloud.push(filepath=str(studio.folder / "ada.blend"))
+    pulled(studio, "ada.blend")
+    assert bpy.data.objects["Arm"]["scene"] == bpy.context.scene
+    assert len(bpy.data.scenes) == 1
+
+
+def test_a_scene_takes_no_other_scene_along(studio):
+    scene, other = bpy.context.scene, bpy.data.scenes.new("Other")
+    away = bpy.data.objects.new("away", bpy.data.cameras.new("away"))
+    other.collection.objects.link(away)
+    add("Arm", mesh("Arm"))["scene"] = other
+    scene.background_set = other
+    scene.timeline_markers.new("cut").camera = away
+    editor = scene.sequence_editor_create()
+    (editor.strips if hasattr(editor, "strips") else editor.sequences).new_scene("s", other, 1, 1)
+    bpy.ops.ggg_cloud.export_upload(source="SCENE", component_id="all.blend", file_format=".blend", preview=False)
+    assert 'Left out, as not in the component: "away" (used by "Scene")' in said()
+    assert scene.background_set == other
+    bpy.ops.wm.open_mainfile(filepath=str(studio.stored("all.blend")))
+    (own,) = bpy.data.scenes
+    assert (own.name, here(), own.background_set) == ("Scene", ["Arm"], None)
+    assert bpy.data.objects["Arm"]["scene"] == own
+
+
+def test_what_loses_a_parent_or_a_target_stays_where_it_stood_and_that_is_told(studio):
+    arm = collection("arm")
+    parent = add("Parent", location=(1, 2, 3), rotation_euler=(0, 0, 0.5))
+    child = add("Child", mesh("Child"), arm, parent=parent, location=(1, 0, 0))
+    constrain(add("Follower", mesh("Follower"), arm), parent)
+    bpy.context.view_layer.update()
+    stood = [tuple(child.matrix_world.translation), tuple(bpy.data.objects["Follower"].matrix_world.translation)]
+    push("arm")
+    assert said().endswith(
+        '. Left out, as not in the component: "Parent" (used by "Child"), "Parent" (used by "Follower"); put there what'
+        " is to go along."
+    )
+    assert child.parent == parent
+    pulled(studio, "arm.blend")
+    assert here() == ["Child", "Follower"]
+    bpy.context.view_layer.update()
+    for name, place in zip(("Child", "Follower"), stood, strict=True):
+        assert tuple(bpy.data.objects[name].matrix_world.translation) == pytest.approx(place, abs=1e-5)
+
+
+def nodes_that_take(kind, value):
+    tree = bpy.data.node_groups.new("Streuer", "GeometryNodeTree")
+    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    tree.nodes.new("NodeGroupOutput")
+    identifier = tree.interface.new_socket("What", in_out="INPUT", socket_type=kind).identifier
+    tree.nodes.new("GeometryNodeObjectInfo").inputs["Object"].default_value = bpy.data.objects["inside nodes"]
+    modifier = bpy.data.objects["Arm"].modifiers.new("Streuer", "NODES")
+    modifier.node_group = tree
+    modifier[identifier] = value
+
+
+def test_what_it_shows_instances_of_belongs_to_it_wherever_that_stands(studio):
+    arm, shelf = collection("arm"), collection("shelf")
+    chair, leg = collection("chair", shelf), collection("leg", shelf)
+    for name, into in (("Chair", chair), ("Cushion", collection("inner", chair)), ("Leg", leg)):
+        add(name, mesh(name), into)
+    for name in ("particle", "shape", "inside nodes", "beside"):
+        add(name, mesh(name), shelf)
+    add("Arm", mesh("Arm"), arm)
+    add("Empty", None, arm, instance_type="COLLECTION", instance_collection=chair)
+    rig("rig", arm).pose.bones[0].custom_shape = bpy.data.objects["shape"]
+    nodes_that_take("NodeSocketCollection", leg)
+    bpy.data.objects["Arm"].modifiers.new("p", "PARTICLE_SYSTEM")
+    settings = bpy.data.particles[0]
+    settings.render_type, settings.instance_object = "OBJECT", bpy.data.objects["particle"]
+    orphan = bpy.data.objects.new("orphan", mesh("orphan"))
+    modify(bpy.data.objects["Arm"], "BOOLEAN", "object", orphan)  # it is nowhere but here
+    push("arm")
+    assert "Left out" not in said()
+    pulled(studio, "arm.blend")
+    assert here() == sorted(
+        ["Arm", "Chair", "Cushion", "Empty", "Leg", "inside nodes", "orphan", "particle", "rig", "shape"]
+    )
+    assert here("collections") == ["arm", "chair", "inner", "leg"]
+    assert bpy.data.objects["Empty"].instance_collection == bpy.data.collections["chair"]
+    assert not bpy.data.objects["Leg"].users_scene
+
+
+def test_how_much_goes_along_is_told_by_kind(studio):
+    arm = collection("arm")
+    add("Arm", mesh("Arm", material=paint("Paint")), arm)
+    shown = collection("shown")
+    add("Shown", mesh("Shown", material=paint("Other")), shown)
+    add("Empty", None, arm, instance_type="COLLECTION", instance_collection=shown)
+    bpy.data.objects["Arm"].keyframe_insert("location", frame=1)
+    bpy.context.view_layer.objects.active = bpy.data.objects["Arm"]
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.duplicate()  # Blender puts it into the mesh when edit mode ends, or is asked to
+    push("arm")
+    bpy.ops.ggg_cloud.details(component_id="arm.blend")
+    told = studio.view.details.metadata
+    counts = {kind: told.get(kind) for kind in ("objects", "meshes", "collections", "materials", "actions", "scenes")}
+    assert counts == {
+        "objects": "3", "meshes": "2", "collections": "2", "materials": "2", "actions": "1", "scenes": None
+    }  # fmt: skip
+    assert told["vertices"] == "8", "as it is being edited"

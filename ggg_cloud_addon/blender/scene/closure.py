@@ -81,6 +81,8 @@ class Closure:
 
     def standing(self) -> dict[str, list[float]]:
         """Where the objects stand in the world that would lose a parent or a target, by their names."""
+        assert bpy.context.view_layer is not None
+        bpy.context.view_layer.update()
         gone = {target for _, target in self.pointers}
         users: Any = {user for user, _ in self.pointers if isinstance(user, Object) and not user.library}
         return {

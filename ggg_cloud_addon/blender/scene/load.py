@@ -199,7 +199,8 @@ def _assets(names: dict[ID, str]) -> list[ID]:
     What no object uses would not be saved, so it gets a fake user.
     """
     marked = [each for each in names if each.asset_data]
-    found = marked or [each for each in names if isinstance(each, Material | NodeTree) and each.use_fake_user]
+    bare, users = {each for each in names if isinstance(each, Material | NodeTree)}, _users()
+    found = marked or [each for each in names if each in bare and users[each] <= bare]
     for each in found:
         if not isinstance(each, Object | Collection):
             each.use_fake_user = True

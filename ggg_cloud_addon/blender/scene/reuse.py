@@ -52,9 +52,12 @@ def reuse_same(names: Mapping[ID, str], before: set[ID]) -> dict[ID, str]:
 
 def _content(datablock: Any) -> str:
     """What a datablock is, but for its name; nothing if that cannot be told."""
-    is_image = isinstance(datablock, Image)
-    if is_image and not datablock.packed_files and (datablock.source != "FILE" or datablock.is_dirty):
-        return ""
+    also: list[object] = []
+    if isinstance(datablock, Image) and not datablock.packed_files:
+        if datablock.is_dirty or datablock.source not in ("FILE", "GENERATED"):
+            return ""
+        also = [datablock.generated_type, *datablock.generated_color]
     animation = getattr(datablock, "animation_data", None)
-    moved_by = animation.action.session_uid if animation and animation.action else 0
-    return digest(datablock, lambda each: str(each.session_uid), moved_by)
+    if animation and animation.action:
+        also.append(animation.action.session_uid)
+    return digest(datablock, lambda each: str(each.session_uid), also)

@@ -169,6 +169,13 @@ def cut(outside: Iterable[Sequence[str]], standing: Mapping[str, Sequence[float]
         obj.matrix_world = Matrix([numbers[row : row + 4] for row in range(0, 16, 4)])
 
 
+def keep_helpers(objects: Iterable[Object]) -> None:
+    """Have Blender save those that are in no collection: a modifier or a particle does not count as their user."""
+    for each in objects:
+        if not each.users:
+            each.use_fake_user = True
+
+
 def _kind(datablock: ID) -> str:
     """What ``bpy.data`` calls the place for datablocks of its type, such as ``meshes``."""
     places = {each.fixed_type.identifier: each.identifier for each in _PLACES}

@@ -13,7 +13,7 @@ import bpy
 from bpy.types import ID, Action, Collection, Context, Material, NodeTree, Object, Scene
 
 from . import SceneError
-from .closure import needs_of_all
+from .closure import keep_helpers, needs_of_all
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 from .layers import Hidden
 from .physics import add_rigid_bodies, world_settings
@@ -89,6 +89,7 @@ def read_steps(
             unused = _unused(before, {loaded.collection, *loaded.assets}, takes=blend != path)
             names = {each: name for each, name in loaded.names.items() if each not in unused}
             bpy.data.batch_remove(unused)
+            keep_helpers(each for each in names if isinstance(each, Object))
             if reuse:
                 names = reuse_same(names, before)
         return replace(loaded, names=names)

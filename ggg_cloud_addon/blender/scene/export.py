@@ -17,7 +17,7 @@ from . import MissingFilesError, SceneError
 from .assets import loose_assets
 from .beside.needs import beside_folder, outside_files
 from .blend_file import has_end
-from .closure import Closure, Content, closure_of, named
+from .closure import Closure, Content, closure_of, named, objects_in
 from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
 from .export_options import ExportOptions
 from .layers import Hidden
@@ -134,7 +134,7 @@ def chosen_objects(objects: Content, suffix: str) -> list[Object]:
             raise SceneError("Nothing is selected: select the objects to push.")
         return list(dict.fromkeys(objects))
     title = f'The {"scene" if isinstance(objects, Scene) else "collection"} "{objects.name}"'
-    found = list(objects.objects if isinstance(objects, Scene) else objects.all_objects)
+    found = list(objects.objects if isinstance(objects, Scene) else objects_in(objects))
     if not found and not (isinstance(objects, Scene) and not visible_only and loose_assets()):
         raise SceneError(f"{title} is empty: add an object, or choose something else to push.")
     if visible_only:
@@ -191,7 +191,7 @@ def _own_scene(
         hidden.add(layer)
         hidden.put(scene.view_layers[0], collection)
     if current.rigidbody_world and is_final:
-        made += add_rigid_bodies(scene, collection.all_objects, world_settings(current))
+        made += add_rigid_bodies(scene, objects_in(collection), world_settings(current))
     return scene
 
 

@@ -13,7 +13,7 @@ import bpy
 from bpy.types import ID, Action, Collection, Context, Material, NodeTree, Object, Scene
 
 from . import SceneError
-from .closure import keep_helpers, needs_of_all
+from .closure import keep_helpers, needs_of_all, objects_in
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 from .layers import Hidden
 from .physics import add_rigid_bodies, world_settings
@@ -42,7 +42,7 @@ class Loaded:
 def load_component(path: Path, name: str, *, context: Context, link: bool = False, reuse: bool = False) -> list[Object]:
     """Do all of :func:`load_steps` before returning."""
     steps = load_steps(path, name, context=context, link=link, reuse=reuse)
-    return list(straight_through(steps).collection.all_objects)
+    return objects_in(straight_through(steps).collection)
 
 
 def load_steps(
@@ -84,7 +84,7 @@ def read_steps(
             conversion.result()
         with _all_or_nothing() as before:
             loaded = _link(blend, name) if link else _append(blend, name)
-            if not loaded.collection.all_objects and not loaded.assets:
+            if not objects_in(loaded.collection) and not loaded.assets:
                 raise SceneError(f'"{path.name}" holds no objects.')
             unused = _unused(before, {loaded.collection, *loaded.assets}, takes=blend != path)
             names = {each: name for each, name in loaded.names.items() if each not in unused}
@@ -161,7 +161,7 @@ def _append(path: Path, name: str) -> Loaded:
             each.make_local(clear_liboverride=True)
     children, objects = _content(wanted)
     assets: list[ID] = []
-    if not objects and not any(child.all_objects for child in children):
+    if not objects and not any(map(objects_in, children)):
         assets = _assets(names)
         children = [each for each in assets if isinstance(each, Collection)]
         objects = [each for each in assets if isinstance(each, Object)]
@@ -205,7 +205,7 @@ def _assets(names: dict[ID, str]) -> list[ID]:
     for each in found:
         if not isinstance(each, Object | Collection):
             each.use_fake_user = True
-    inside = {obj for each in found if isinstance(each, Collection) for obj in each.all_objects}
+    inside = {obj for each in found if isinstance(each, Collection) for obj in objects_in(each)}
     return [each for each in found if each not in inside]
 
 
@@ -277,8 +277,8 @@ def _show(loaded: Loaded, context: Context) -> None:
     for obj in list(layer.objects.selected):
         obj.select_set(False, view_layer=layer)
     loaded.hidden.put(layer, collection)
-    add_rigid_bodies(scene, collection.all_objects, loaded.physics)
-    shown = set(collection.all_objects) & set(layer.objects)
+    add_rigid_bodies(scene, objects_in(collection), loaded.physics)
+    shown = set(objects_in(collection)) & set(layer.objects)
     for obj in shown:
         obj.select_set(True, view_layer=layer)
     layer.objects.active = next((obj for obj in layer.objects if obj in shown and obj.parent not in shown), None)

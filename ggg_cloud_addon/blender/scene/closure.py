@@ -82,6 +82,8 @@ class Closure:
 
     def standing(self) -> dict[str, list[float]]:
         """Where the objects stand in the world that would lose a parent or a target, by their names."""
+        if not self.pointers:
+            return {}
         assert bpy.context.view_layer is not None
         bpy.context.view_layer.update()
         gone = {target for _, target in self.pointers}

@@ -96,6 +96,7 @@ def export_steps(
         blend, made = Path(folder, f"{path.stem}.blend"), Path(folder, "made", path.stem + suffix)
         content = objects if suffix == ".blend" and isinstance(objects, Collection | Scene) else chosen
         closure = closure_of(content)
+        standing = closure.standing() if suffix == ".blend" else {}
         scene_name = _write_blend(blend, content, name, options, is_final=suffix == ".blend")
         # What was painted is in memory only: no .blend that is written now has it.
         unsaved = [image.name for image in bpy.data.images if image.is_dirty and not image.library]
@@ -104,11 +105,9 @@ def export_steps(
         if suffix != ".blend" or closure.outside or not is_alone:
             made.parent.mkdir()
             request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
-            request |= {"scene": scene_name, "outside": [], "standing": {}}
-            if suffix == ".blend":
-                request |= {"outside": [named(each) for each in closure.outside], "standing": closure.standing()}
-            else:  # what is shaped by other objects needs them, until it is written
-                request["outside"] = [named(each) for each in closure.outside if isinstance(each, Scene)]
+            # What is shaped by other objects needs them until it is written: an exporter keeps no pointer to them.
+            outside = [named(each) for each in closure.outside if suffix == ".blend" or isinstance(each, Scene)]
+            request |= {"scene": scene_name, "outside": outside, "standing": standing}
             conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved)
             yield conversion
             problems = conversion.result()

@@ -9,7 +9,7 @@ from bpy.types import Collection, Context
 
 from .connections import storage_name
 from .scene import SceneError
-from .scene.closure import ROOT, contents
+from .scene.closure import ROOT, contents, objects_in
 from .scene.load import Loaded
 from .scene.provenance import (
     Origin,
@@ -118,7 +118,7 @@ def look_at_file(context: Context, *, vertices: float = QUICK) -> None:
     for collection in pulled(storage):
         known = origin_of(collection)
         assert known is not None
-        meshes: Any = {obj.data for obj in collection.all_objects if obj.type == "MESH"}
+        meshes: Any = {obj.data for obj in objects_in(collection) if obj.type == "MESH"}
         vertices -= sum(len(mesh.vertices) for mesh in meshes)
         found.append(
             InFile(

@@ -17,7 +17,7 @@ from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, 
 from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, MissingFilesError, SceneError
-from .scene.closure import closure_of, kinds_of
+from .scene.closure import closure_of, kinds_of, objects_in
 from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, picture_of, selected_objects
 from .scene.export_options import LOST
@@ -256,7 +256,7 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
             if not self.link:
                 target.unlink(missing_ok=True)
         note_pull(context, loaded, origin(storage, info))
-        objects = len(loaded.collection.all_objects)
+        objects = len(objects_in(loaded.collection))
         what = shown_kinds(kinds_of(loaded.assets)) if loaded.assets else counted(objects, "object")
         told = f'Pulled "{self.component_id}": {what}'
         lacking = info["lacking"] if not (self.link or bpy.data.filepath) else 0

@@ -148,6 +148,8 @@ def _pull(args: argparse.Namespace) -> Answer:
         return _pull_into_scene(args, manager)
     if args.link:
         raise UsageError("--link goes with --into.")
+    if args.reuse:
+        raise UsageError("--reuse goes with --into.")
     target = Path(args.target or ".")
     if target.is_dir() or (args.target or "").endswith(("/", os.sep)):
         target /= args.id.rpartition("/")[2]
@@ -179,7 +181,7 @@ def _pull_into_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
                 stack.callback(file.unlink, missing_ok=True)
                 shutil.copyfile(path, file)
             pull_beside(guard, args.id, file, lambda: None)
-            objects = headless.load_into(into, file, args.id, link=args.link)
+            objects = headless.load_into(into, file, args.id, link=args.link, reuse=args.reuse)
     guard.remember_pull(info, into, path, is_current=args.version_id is None)
     say(args, f"Pulled {args.id} into {into} ({objects} object{'s' if objects != 1 else ''}).")
     return {**asdict(info), "path": str(into), "objects": objects}, False

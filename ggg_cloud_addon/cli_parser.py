@@ -79,6 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--into", type=_path, metavar="FILE.blend", help="append or import it there, and save (needs Blender)"
     )
     pull.add_argument("--link", action="store_true", help="with --into: link to it instead")
+    pull.add_argument("--reuse", action="store_true", help="with --into: materials and the like do not come twice")
 
     verb("list", "List the components.")
     info = verb("info", "Tell everything about one component.")

@@ -9,12 +9,11 @@ from bpy.types import Collection, Context
 
 from .connections import storage_name
 from .scene import SceneError
+from .scene.closure import ROOT, contents, objects_in
 from .scene.load import Loaded
 from .scene.provenance import (
-    ROOT,
     Origin,
     changed,
-    contents,
     forget,
     is_linked,
     known_etag,
@@ -46,8 +45,10 @@ class Push:
         self._etag = known_etag(self._storage, component_id, collection)
         self._uid: int | None = None
         if collection and self._becomes(collection):
-            bpy.ops.ed.flush_edits()
-            self._uid, self._taken = collection.session_uid, take(contents(collection))
+            parts = contents(collection)
+            if not any(each.override_library for each in parts):  # on these nothing can be noted
+                bpy.ops.ed.flush_edits()
+                self._uid, self._taken = collection.session_uid, take(parts)
 
     @property
     def condition(self) -> str:
@@ -117,7 +118,7 @@ def look_at_file(context: Context, *, vertices: float = QUICK) -> None:
     for collection in pulled(storage):
         known = origin_of(collection)
         assert known is not None
-        meshes: Any = {obj.data for obj in collection.all_objects if obj.type == "MESH"}
+        meshes: Any = {obj.data for obj in objects_in(collection) if obj.type == "MESH"}
         vertices -= sum(len(mesh.vertices) for mesh in meshes)
         found.append(
             InFile(

@@ -17,11 +17,12 @@ from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, 
 from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, MissingFilesError, SceneError
+from .scene.closure import closure_of, kinds_of, objects_in
 from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, picture_of, selected_objects
 from .scene.export_options import LOST
 from .scene.load import load_steps
-from .shown import counted, newer_blender, shown_size
+from .shown import counted, newer_blender, shown_kinds, shown_size
 from .text import draw_text
 from .view import Refused, Row, view
 
@@ -85,7 +86,9 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
             component_id += self.file_format
         suffix = Path(component_id).suffix.lower()
         path, kept = self.scratch() / f"component{suffix}", self.scratch() / "kept.blend"
-        metadata = describe(chosen_objects(content, suffix), comment=self.comment)
+        chosen = chosen_objects(content, suffix)
+        closure = closure_of(content) if suffix == ".blend" else None
+        metadata = describe(chosen, closure, comment=self.comment)
         push = Push(context, component_id, content)
         view.refused = None
         operator: Any = self  # the stubs know no answer of as_keywords()
@@ -115,7 +118,9 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         if self.preview:
             yield from self._add_picture(storage_config(context), component_id, path, kept)
         told = _told(info)
-        return f"{told}, without {counted(len(missing), 'file')}: {'; '.join(missing)}" if missing else told
+        if missing:
+            told += f", without {counted(len(missing), 'file')}: {'; '.join(missing)}"
+        return f"{told}. {closure.left_out}" if closure and closure.left_out else told
 
     def _add_picture(
         self, config: dict[str, Any], component_id: str, path: Path, kept: Path
@@ -208,6 +213,11 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         description="Link to the pulled .blend file instead of appending what is in it",
         options={"SKIP_SAVE"},
     )
+    reuse: BoolProperty(  # type: ignore[valid-type]
+        name="Reuse Data",
+        description="Materials, node groups, textures and images that are in this file already do not come again",
+        options={"SKIP_SAVE"},
+    )
     version_id: StringProperty(  # type: ignore[valid-type]
         name="Version", description="An older version of it; empty: the current one", options={"SKIP_SAVE"}
     )
@@ -225,6 +235,8 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         # The list may not be there yet, or not whole: what is typed counts too.
         column.prop_search(self, "component_id", state_of(context), "components", results_are_suggestions=True)
         column.prop(self, "link")
+        if not self.link:  # what is linked is never there twice
+            column.prop(self, "reuse")
         picture = icon_of(self.component_id)
         if picture:
             column.template_icon(picture, scale=PICTURE_SCALE)
@@ -244,12 +256,14 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         newer = newer_blender(info["metadata"])
         name = Path(self.component_id).stem
         try:
-            loaded = yield from load_steps(target, name, context=context, link=self.link)
+            loaded = yield from load_steps(target, name, context=context, link=self.link, reuse=self.reuse)
         finally:
             if not self.link:
                 target.unlink(missing_ok=True)
         note_pull(context, loaded, origin(storage, info))
-        told = f'Pulled "{self.component_id}": {counted(len(loaded.collection.all_objects), "object")}'
+        objects = len(objects_in(loaded.collection))
+        what = shown_kinds(kinds_of(loaded.assets)) if loaded.assets else counted(objects, "object")
+        told = f'Pulled "{self.component_id}": {what}'
         lacking = info["lacking"] if not (self.link or bpy.data.filepath) else 0
         unsaved = f"Save this file and pull it again: it needs {counted(lacking, 'file')} beside it" if lacking else ""
         return ". ".join(each for each in (told, newer, unsaved) if each)

@@ -17,9 +17,10 @@ from bpy.types import ID, Collection, Context, Object
 from mathutils import Matrix
 
 from . import SceneError
+from .closure import ROOT
 from .digest import custom_properties
 from .load import Loaded, add_linked, leave_edit_mode
-from .provenance import ROOT, Origin, Part, part_name, parts, put, record_of, remember, take
+from .provenance import Origin, Part, part_name, parts, put, record_of, remember, take
 
 Named = tuple[str, str]
 """A type, and a name in the component's file."""

@@ -11,6 +11,8 @@ from urllib.parse import unquote
 
 import bpy
 
+from ..closure import keep_helpers
+
 _STL_HEADER, _STL_TRIANGLE = 84, 50  # bytes; the header ends with the number of triangles, as uint32
 _AXES: dict[str, dict[str, tuple[str, str]]] = {
     ".fbx": {"DEFAULT": ("-Z", "Y"), "Z_UP": ("Y", "Z"), "Y_UP": ("-Z", "Y")},
@@ -92,6 +94,7 @@ def write_blend(target: Path, *, compress: bool) -> None:
     """Write the scene that is open, and what is marked as an asset and not part of it."""
     assert bpy.context.scene is not None
     data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
+    keep_helpers(obj for obj in bpy.data.objects if not obj.library)
     assets = {datablock for datablock in data.user_map() if datablock.asset_data}
     bpy.data.libraries.write(str(target), {bpy.context.scene} | assets, path_remap="NONE", compress=compress)
 

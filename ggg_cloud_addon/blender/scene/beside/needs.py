@@ -258,6 +258,11 @@ def is_inside(datablock: Any) -> bool:
     """Whether no file of its own is needed: it is packed, generated or built in."""
     if not datablock.filepath or datablock.filepath == BUILT_IN_FONT or is_packed(datablock):
         return True
+    if getattr(datablock, "is_archive", False):  # a library of which all is packed (Blender 5)
+        return True
+    if getattr(datablock, "archive_libraries", ()):
+        data: Any = bpy.data
+        return not any(each.library == datablock for each in data.user_map())
     return _source(datablock) in ("GENERATED", "VIEWER")
 
 

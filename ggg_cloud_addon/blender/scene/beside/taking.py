@@ -22,9 +22,14 @@ def make_local() -> None:
         if each.owner.library:
             each.rename(each.file.path)
     data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
-    for datablock in [*data.user_map()]:
-        if datablock.library or datablock.override_library:
+    users = data.user_map()
+    ahead = {each for each in users if each.library or each.override_library}
+    while ahead:
+        # After all that uses it, or Blender makes a copy and leaves the linked one to those (5.0, what is packed).
+        ready = {each for each in ahead if not (users[each] & ahead) - {each}} or ahead
+        for datablock in ready:
             datablock.make_local(clear_liboverride=True, clear_asset_data=False)
+        ahead = ahead - ready
 
 
 def pack() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import bpy
 
+from ..closure import cut
 from .formats import ConvertError, export, import_file, write_blend
 from .needs import of_caches, of_other_format, outside_files, problems
 from .preview import render
@@ -47,8 +48,16 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
     Returns what is wrong with the files that it needs; then, unless the request allows that, nothing is made.
     """
     _open(source, request)
-    found: list[str] = []
+    data: Any = bpy.data
+    scene = data.scenes[request["scene"], None]
+    assert bpy.context.window is not None
+    bpy.context.window.scene = scene  # else it is any of those that were written too
     is_blend, files = target.suffix == ".blend", request["files"]
+    if request["outside"]:
+        cut(request["outside"], request["standing"], scene)
+        if not is_blend:  # its picture is made of it
+            write_blend(source, compress=False)
+    found: list[str] = []
     if (files != "LEAVE" or not is_blend) and target.suffix not in KEEPS_NO_TEXTURES:
         needed = outside_files() if is_blend else of_other_format(outside_files())
         found = problems([*needed, *of_caches(request["caches"])], packed=not is_blend or files == "PACK")

@@ -176,7 +176,7 @@ def _temporary(datablocks: Any, name: str) -> Iterator[Any]:  # the stubs know n
     try:
         yield new
     finally:
-        datablocks.remove(new)
+        bpy.data.batch_remove([new])  # scenes.remove() looks at the window, and a Blender's command has none: it dies
         if taken is not None:
             taken.name = name
 

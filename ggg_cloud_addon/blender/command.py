@@ -15,7 +15,7 @@ def _run(arguments: list[str]) -> int:
     from ..cli import main  # late: it loads the engine, which no window needs
 
     code = main(arguments, offline=why_offline())
-    # Blender writes what it has to say itself, such as its version, at its end: behind the answer, that is for a program.
+    # What Blender says itself, such as its version, it writes at its end: behind an answer that is for a program.
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     return code

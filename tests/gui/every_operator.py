@@ -11,7 +11,7 @@ from pathlib import Path
 import bpy
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from blender_folders import changed, found_in  # noqa: E402
+from blender_folders import changed, found_in
 
 ADDON = "bl_ext.user_default.ggg_cloud_addon"
 user, work, url, bucket = sys.argv[sys.argv.index("--") + 1 :]

@@ -1,4 +1,4 @@
-"""Every verb of the command in the installed extension of a real Blender: its answer, and the user's Blender folders."""
+"""Every verb of the command in a real Blender with the installed extension, and the user's Blender folders."""
 
 import json
 import os

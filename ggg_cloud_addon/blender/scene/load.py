@@ -14,6 +14,7 @@ from bpy.types import ID, Action, Collection, Context, Object, Scene
 from . import SceneError
 from .assets import move_asset_mark
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
+from .trust import hold_back
 
 _NOT_PARTS = ("version", "libraries", "scenes", "window_managers", "workspaces", "screens")
 
@@ -86,6 +87,7 @@ def _all_or_nothing() -> Iterator[set[ID]]:
     before = set(_users())
     try:
         yield before
+        hold_back(_users().keys() - before)
     except BaseException:
         bpy.data.batch_remove(_users().keys() - before)
         raise

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blender_folders import changed, found_in
@@ -13,8 +15,14 @@ from test_window import keys_of
 
 from ggg_cloud_addon.cli import VERBS
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Done = subprocess.CompletedProcess[str]
+Command = Callable[..., Done]
 SAVE = "import bpy; bpy.ops.wm.save_as_mainfile(filepath={!r})"
+
+
+def document(done: Done) -> Any:
+    """The answer for a program; Blender 5 warns on stdout of what it lacks at its start, with the time before it."""
+    return json.loads(re.sub(r"\A(\d\d:\d\d\.\d+ .*\n)+", "", done.stdout))
 
 
 @pytest.fixture
@@ -32,7 +40,7 @@ def command(blender: Path, folders: Path, told: set[str], tmp_path: Path) -> Com
 
     def run(
         *arguments: str | Path, code: int = 0, says: str = "", before: tuple[str | Path, ...] = ("-b",), **more: str
-    ) -> "subprocess.CompletedProcess[str]":
+    ) -> Done:
         had = found_in(folders)
         done = subprocess.run(
             [blender, *before, "--command", "ggg_cloud", *arguments],
@@ -63,7 +71,7 @@ def test_every_verb(command: Command, told: set[str], moto: Server, bucket_name:
     command("push", scene, "--collection", "Collection", "--id", "part.blend", store, says="Pushed part.blend")
     # What a program reads is the document and nothing else.
     done = command("push", "--collection", "Collection", "--id", "part.stl", "--json", store, before=opened)
-    assert json.loads(done.stdout)["component_id"] == "part.stl"
+    assert document(done)["component_id"] == "part.stl"
     command("push", "--collection", "None", store, before=opened, code=1, says='has no collection "None"')
     command("push", "--scene", store, code=2, says="No scene is open")
 
@@ -73,12 +81,12 @@ def test_every_verb(command: Command, told: set[str], moto: Server, bucket_name:
     command("pull", "whole.blend", tmp_path, store, says="Pulled whole.blend to")
     command("pull", "none.blend", store, code=1, says='The store has no "none.blend"')
     pulled = command("info", "part.blend", "--json", store, before=opened)
-    assert json.loads(pulled.stdout)["metadata"]["objects"] == "3"
+    assert document(pulled)["metadata"]["objects"] == "3"
 
     # Also where the scene has libraries, which Blender tells of while it opens it.
     done = command("push", into, "--scene", "--id", "whole.blend", "--force", "--json", store)
-    assert json.loads(done.stdout)["component_id"] == "whole.blend"
-    versions = json.loads(command("versions", "whole.blend", "--json", store).stdout)
+    assert document(done)["component_id"] == "whole.blend"
+    versions = document(command("versions", "whole.blend", "--json", store))
     assert [each["is_current"] for each in versions] == [True, False]
     command("restore", "whole.blend", versions[1]["version_id"], store, says="Restored whole.blend")
     command("delete", "whole.blend", store, says="Deleted whole.blend")

@@ -26,7 +26,7 @@ from .cli_known import Guard
 from .cli_metadata import shown_metadata
 from .cli_parser import UsageError, make_parser
 from .cli_push import push
-from .cli_shown import Answer, StdoutError, bar, is_watched, say, show_batch, show_table, shown_time
+from .cli_shown import Answer, StdoutError, bar, complain, is_watched, say, show_batch, show_table, shown_time
 from .cli_sync import NEEDS_A_PERSON, as_document, as_table, check_folder, exit_code, run_sync
 from .cloud_storage import (
     CloudStorageConfig,
@@ -293,7 +293,7 @@ def _check(args: argparse.Namespace) -> Answer:
 def _fail(args: argparse.Namespace, sentence: str, code: int, **more: Any) -> int:
     if args.json:
         print(json.dumps({"error": sentence} | more))
-    print(sentence, file=sys.stderr)
+    complain(sentence)
     return code
 
 

@@ -1,7 +1,6 @@
 """``ggg-cloud push``: files, or content of a scene, become components."""
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from . import headless
 from .blender.scene.export_options import ExportOptions
 from .cli_known import Guard, Push, info_of, one_by_one
 from .cli_parser import UsageError
-from .cli_shown import Answer, bar, say, show_batch
+from .cli_shown import Answer, bar, complain, say, show_batch
 from .cloud_storage import BatchResult, CloudStorageManager, ComponentInfo
 from .cloud_storage.blends import describe, needs, push_beside
 from .cloud_storage.metadata import COMMENT
@@ -79,9 +78,9 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
         component_id, collection=args.collection, selection=args.selection, options=options, comment=args.comment or ""
     ) as made:
         for problem in made.missing:
-            print(f"Without it: {problem}.", file=sys.stderr)
+            complain(f"Without it: {problem}.")
         if made.told and not args.json:
-            print(made.told, file=sys.stderr)
+            complain(made.told)
         if args.beside:
             push_beside(guard, made.path, component_id, lambda: None)
         missing = [f"{problem}." for problem in made.missing]
@@ -135,5 +134,5 @@ def _told_missing(args: argparse.Namespace, path: Path, folder: Path | None = No
     missing = needs(path, folder)
     if not args.json:
         for sentence in missing:
-            print(sentence, file=sys.stderr)
+            complain(sentence)
     return missing

@@ -372,12 +372,14 @@ class GGG_CLOUD_OT_open_log(Operator):
     bl_label = "Open the Log"
 
     def execute(self, context: Context) -> Returned:
-        """Show it in the system's own program for text."""
+        """Show it in the system's own program for text; without a window only say where it is."""
         folder = log_folder()
         if folder is None or not (folder / LOG_NAME).exists():
             self.report({"INFO"}, "There is no log yet.")
             return {"CANCELLED"}
-        bpy.ops.wm.path_open(filepath=str(folder / LOG_NAME))
+        self.report({"INFO"}, f'The log is "{folder / LOG_NAME}"')
+        if not bpy.app.background:
+            bpy.ops.wm.path_open(filepath=str(folder / LOG_NAME))
         return {"FINISHED"}
 
 

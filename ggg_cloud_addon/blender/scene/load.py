@@ -18,6 +18,7 @@ from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 from .layers import Hidden
 from .physics import add_rigid_bodies, world_settings
 from .reuse import reuse_same
+from .trust import hold_back
 
 _NOT_PARTS = ("version", "libraries", "scenes", "window_managers", "workspaces", "screens")
 _NOTES = ("ggg_cloud", "ggg_cloud_parts")
@@ -108,6 +109,7 @@ def _all_or_nothing() -> Iterator[set[ID]]:
     before = set(_users())
     try:
         yield before
+        hold_back(_users().keys() - before)
     except BaseException:
         bpy.data.batch_remove(_users().keys() - before)
         raise

@@ -21,6 +21,7 @@ from .closure import ROOT
 from .digest import custom_properties
 from .load import Loaded, add_linked, leave_edit_mode
 from .provenance import Origin, Part, part_name, parts, put, record_of, remember, take
+from .trust import hold_back
 
 Named = tuple[str, str]
 """A type, and a name in the component's file."""
@@ -46,6 +47,7 @@ def update_linked(collection: Any, path: Path, scratch: Path, origin: Origin) ->
     _replace(path, place)
     try:
         library.reload()
+        hold_back(each for each in bpy.data.user_map() if each.library)  # type: ignore[call-arg]  # all optional
         add_linked(place, collection)
     except (RuntimeError, SceneError) as error:
         _replace(kept, place)

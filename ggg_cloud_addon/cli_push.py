@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from . import headless
-from .blender.scene.export_options import ExportOptions
+from .blender.scene.export_options import ExportOptions, parsed_settings
 from .cli_known import Guard, Push, info_of, one_by_one
 from .cli_parser import UsageError
 from .cli_shown import Answer, bar, say, show_batch
@@ -24,6 +24,8 @@ def push(args: argparse.Namespace, manager: CloudStorageManager) -> Answer:
     """Push what the arguments say."""
     if args.scene or args.collection is not None or args.selection:
         return _push_from_scene(args, manager)
+    if args.export_preset or args.export_option:
+        raise UsageError("--export-preset and --export-option go with --scene, --collection or --selection.")
     if not args.files:
         raise UsageError("Name a file to push, or say --scene, --collection or --selection.")
     if len(args.files) > 1:
@@ -73,7 +75,12 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
     elif scene is None:
         raise UsageError("No scene is open; name the .blend file whose content is pushed.")
     files = "BESIDE" if args.beside else "LEAVE" if args.no_pack else "PACK"
-    options = ExportOptions(files=files, allow_missing=args.allow_missing)
+    options = ExportOptions(
+        files=files,
+        allow_missing=args.allow_missing,
+        preset=args.export_preset or "",
+        settings=parsed_settings(args.export_option or ()),
+    )
     guard = Guard(manager, args)
     with headless.exported(
         component_id, collection=args.collection, selection=args.selection, options=options, comment=args.comment or ""

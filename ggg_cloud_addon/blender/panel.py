@@ -23,6 +23,12 @@ KIND_ICONS: Mapping[str, Any] = {
     ".gltf": "MESH_UVSPHERE",
     ".glb": "MESH_UVSPHERE",
     ".stl": "MESH_CUBE",
+    ".obj": "MESH_ICOSPHERE",
+    ".ply": "OUTLINER_OB_POINTCLOUD",
+    ".usdz": "MESH_TORUS",
+    ".usdc": "MESH_TORUS",
+    ".usda": "MESH_TORUS",
+    ".usd": "MESH_TORUS",
 }
 WIDE = 400
 """Pixels of the sidebar from which on the list shows the whole ID."""

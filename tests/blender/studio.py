@@ -6,6 +6,8 @@ from pathlib import Path
 import bpy
 
 NAME = "ggg_cloud_addon"
+KINDS = (".blend", ".fbx", ".stl", ".glb", ".obj", ".ply", ".usdz")
+"""One format of each of Blender's exporters."""
 
 
 class Studio:

@@ -10,9 +10,9 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from studio import add, mesh  # noqa: E402
+from studio import KINDS, add, mesh  # noqa: E402
 
-from ggg_cloud_addon.blender.scene.export import FORMATS, export_component  # noqa: E402
+from ggg_cloud_addon.blender.scene.export import export_component  # noqa: E402
 from ggg_cloud_addon.blender.scene.load import load_component  # noqa: E402
 
 WHEELS = "extensions/.local/lib/python{}.{}/site-packages".format(*sys.version_info)
@@ -49,7 +49,7 @@ def found_in(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", KINDS)
 def test_a_push_with_its_picture_and_a_pull(empty_scene, resources, suffix, tmp_path):
     add("Cube", mesh("Cube"))
     before = found_in(resources)

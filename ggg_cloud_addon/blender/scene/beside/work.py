@@ -9,11 +9,12 @@ from typing import Any
 
 import bpy
 
-from .formats import ConvertError, export, import_file, write_blend
+from .exporters import export
+from .formats import ConvertError, import_file, write_blend
 from .needs import make_local, outside_files, pack, problems, put_beside
 from .preview import render
 
-KEEPS_NO_TEXTURES = (".stl",)
+KEEPS_NO_TEXTURES = (".stl", ".ply", ".obj", ".usdc", ".usda", ".usd")
 
 
 def main() -> None:
@@ -64,5 +65,6 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
                 put_beside(target.parent, request["name"])
             write_blend(target, compress=request["compress"])
     else:
+        make_local()  # what is linked, the FBX exporter calls by the names of its libraries too
         export(target, request)
     return found

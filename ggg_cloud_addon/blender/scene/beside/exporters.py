@@ -1,0 +1,196 @@
+"""What Blender's exporters are asked for."""
+
+import base64
+import json
+import mimetypes
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import bpy
+
+from .formats import STL_HEADER, USD, ConvertError, run
+from .settings import checked
+
+Options = Mapping[str, Any]
+"""Of the request: an :class:`..export_options.ExportOptions`, with the values of its preset."""
+
+_Axes = Mapping[str, tuple[str, str]]
+_FBX_AXES: _Axes = {"DEFAULT": ("-Z", "Y"), "Z_UP": ("Y", "Z"), "Y_UP": ("-Z", "Y")}
+"""Forward and up, as the exporter calls them."""
+_Z_UP_AXES: _Axes = {"DEFAULT": ("Y", "Z"), "Z_UP": ("Y", "Z"), "Y_UP": ("NEGATIVE_Z", "Y")}
+_OBJ_AXES: _Axes = {**_Z_UP_AXES, "DEFAULT": ("NEGATIVE_Z", "Y")}
+_IN_METRES = {".gltf": "glTF", ".glb": "glTF", **dict.fromkeys(USD, "USD")}
+"""Whose exporters ignore the unit scale of a scene."""
+
+
+def export(target: Path, options: Options) -> None:
+    """Write the scene that is open to a file of an exchange format."""
+    _forget_origins()
+    scene, layer = bpy.context.scene, bpy.context.view_layer
+    assert scene is not None
+    assert layer is not None
+    if target.suffix in _IN_METRES and abs(scene.unit_settings.scale_length - 1) > 1e-6:
+        raise ConvertError(
+            f"{_IN_METRES[target.suffix]} is in metres, and Blender's exporter ignores the unit scale "
+            f"{scene.unit_settings.scale_length:g} of this scene: set it to 1, or push a .blend or .fbx."
+        )
+    chosen = list(scene.objects)
+    for obj in chosen:
+        obj.hide_viewport = obj.hide_select = False  # Blender neither selects nor evaluates what is hidden
+        # The glTF exporter walks down from the topmost parents: they must be there, but are not selected.
+        parent = obj.parent
+        while parent is not None and parent.name not in scene.objects:
+            scene.collection.objects.link(parent)
+            parent = parent.parent
+    layer.update()
+    bpy.ops.object.select_all(action="DESELECT")
+    for obj in chosen:
+        obj.select_set(True)
+    _EXPORTERS[target.suffix](target, options)
+
+
+def _forget_origins() -> None:
+    """What the add-on notes of components is nobody's custom property. Before Blender 5 it would be exported as one."""
+    data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
+    for datablock in data.user_map():
+        for name in list(datablock.keys()):
+            if name.startswith("ggg_cloud"):
+                del datablock[name]
+
+
+def _write(operator: Any, what: str, path: Path, options: Options, **ours: object) -> None:
+    """Run an exporter; its own settings that were chosen win over ours."""
+    own = checked(operator, what, options["preset"], options["settings"])
+    run(operator, f"{what} cannot be written", **{**ours, **own}, filepath=str(path))
+
+
+def _fbx(path: Path, options: Options) -> None:
+    forward, up = _FBX_AXES[options["axes"]]
+    _write(
+        bpy.ops.export_scene.fbx,
+        "FBX",
+        path,
+        options,
+        use_selection=True,
+        use_mesh_modifiers=options["apply_modifiers"],
+        use_mesh_modifiers_render=False,
+        global_scale=options["scale"],
+        axis_forward=forward,
+        axis_up=up,
+        use_custom_props=True,
+        add_leaf_bones=False,
+        path_mode="COPY",
+        embed_textures=True,
+    )
+
+
+def _stl(path: Path, options: Options) -> None:
+    forward, up = _Z_UP_AXES[options["axes"]]
+    _write(
+        bpy.ops.wm.stl_export,
+        "STL",
+        path,
+        options,
+        export_selected_objects=True,
+        apply_modifiers=options["apply_modifiers"],
+        global_scale=options["scale"],
+        forward_axis=forward,
+        up_axis=up,
+    )
+    if path.stat().st_size <= STL_HEADER:
+        raise ConvertError("There are no faces, and STL stores nothing else: add some, or push a .blend.")
+
+
+def _ply(path: Path, options: Options) -> None:
+    forward, up = _Z_UP_AXES[options["axes"]]
+    _write(
+        bpy.ops.wm.ply_export,
+        "PLY",
+        path,
+        options,
+        export_selected_objects=True,
+        apply_modifiers=options["apply_modifiers"],
+        global_scale=options["scale"],
+        forward_axis=forward,
+        up_axis=up,
+    )
+
+
+def _obj(path: Path, options: Options) -> None:
+    """Write OBJ without the .mtl that Blender writes beside it: what is pushed is one file."""
+    forward, up = _OBJ_AXES[options["axes"]]
+    _write(
+        bpy.ops.wm.obj_export,
+        "OBJ",
+        path,
+        options,
+        export_selected_objects=True,
+        apply_modifiers=options["apply_modifiers"],
+        global_scale=options["scale"],
+        forward_axis=forward,
+        up_axis=up,
+        path_mode="STRIP",
+    )
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(line for line in lines if not line.startswith(b"mtllib ")))
+
+
+def _usd(path: Path, options: Options) -> None:
+    for obj in bpy.context.selected_objects:  # what is read again is called as the data is
+        if obj.data is not None and obj.data.users == 1:
+            obj.data.name = obj.name
+    # Also what an animation of it would hide: before Blender 5 there is a choice.
+    all_of_it = {"visible_objects_only": False} if bpy.app.version < (5, 0, 0) else {}
+    _write(
+        bpy.ops.wm.usd_export,
+        "USD",
+        path,
+        options,
+        selected_objects_only=True,
+        export_animation=True,
+        evaluation_mode="VIEWPORT",
+        convert_orientation=options["axes"] == "Y_UP",
+        convert_world_material=False,
+        **all_of_it,
+    )
+
+
+def _glb(path: Path, options: Options, export_format: str = "GLB") -> None:
+    _write(
+        bpy.ops.export_scene.gltf,
+        "glTF",
+        path,
+        options,
+        export_format=export_format,
+        use_selection=True,
+        export_apply=options["apply_modifiers"],
+        export_yup=options["axes"] != "Z_UP",
+        export_cameras=True,
+        export_lights=True,
+        export_extras=True,
+    )
+
+
+def _gltf(path: Path, options: Options) -> None:
+    """Write glTF with its buffers and images inside: Blender hides its embedded format behind a preference."""
+    _glb(path, options, "GLTF_SEPARATE")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    for part in (*document.get("buffers", ()), *document.get("images", ())):
+        if "uri" in part:
+            file = path.parent / unquote(part["uri"])
+            kind = part.get("mimeType") or mimetypes.guess_type(file)[0] or "application/octet-stream"
+            part["uri"] = f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
+    path.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+
+
+_EXPORTERS: dict[str, Callable[[Path, Options], None]] = {
+    ".fbx": _fbx,
+    ".stl": _stl,
+    ".gltf": _gltf,
+    ".glb": _glb,
+    ".obj": _obj,
+    ".ply": _ply,
+    **dict.fromkeys(USD, _usd),
+}

@@ -30,7 +30,7 @@ class Preset:
     """Each object becomes a component of its own, without its place and rotation."""
 
 
-_GLTF_OF_GODOT = {"export_def_bones": True, "export_tangents": True}
+_GLTF_OF_GODOT = {"export_def_bones": True, "export_tangents": True, "export_rest_position_armature": True}
 PRESETS: Mapping[str, Preset] = {
     "Unity": Preset("Scaled as Unity expects it: objects come in at a scale of 1", {
         # Else each object is scaled by 100, as FBX is in centimetres (Blender manual, "FBX", "Apply Scalings").
@@ -126,10 +126,10 @@ _GLTF = (
     "cost shape keys."
 )
 _USDZ = (
-    "Materials keep what UsdPreviewSurface has, not their nodes. Data is named as its object, and names lose all but "
-    "letters, digits and _. A mesh that has children comes back below an empty."
+    "Materials keep what UsdPreviewSurface has, not their nodes. Names lose all but letters, digits and _; data is "
+    "named as its object. A mesh with children comes back below an empty, and of animation that of objects and rigs."
 )
-_USD = f"Textures are not kept, as .usdz keeps them. {_USDZ}"
+_USD = f"No textures are kept, as .usdz keeps them. {_USDZ}"
 LOST: Mapping[str, str] = {
     ".blend": "",
     ".fbx": "Materials keep colours, values and image textures, not their nodes.",

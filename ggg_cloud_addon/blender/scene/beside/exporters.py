@@ -153,6 +153,7 @@ def _usd(path: Path, options: Options) -> None:
         evaluation_mode="VIEWPORT",
         convert_orientation=options["axes"] == "Y_UP",
         convert_world_material=False,
+        allow_unicode=True,
         **all_of_it,
     )
 
@@ -170,6 +171,7 @@ def _glb(path: Path, options: Options, export_format: str = "GLB") -> None:
         export_cameras=True,
         export_lights=True,
         export_extras=True,
+        export_rest_position_armature=False,  # else a pose that is not keyed is lost
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import bpy
 
+from .usd import settle
+
 STL_HEADER, _STL_TRIANGLE = 84, 50  # bytes; the header ends with the number of triangles, as uint32
 USD = (".usdz", ".usdc", ".usda", ".usd")
 
@@ -31,11 +33,9 @@ def import_file(source: Path, target: Path, unit_system: str, unit_scale: float)
     operator, options = _IMPORTERS[suffix]
     if operator is _FBX_IMPORT:
         options = {"global_scale": 1 / unit_scale}  # unlike those of Python, it does not look at the scene
-    elif suffix in USD:
-        options = options | {"scale": 1 / unit_scale}
     run(operator, f'"{source.name}" cannot be opened', filepath=str(source), **options)
     if suffix in USD:
-        _drop_scopes()
+        settle(1 / unit_scale)
     # An action that nothing uses is another take of what came.
     bpy.data.libraries.write(str(target), {scene, *bpy.data.actions}, path_remap="ABSOLUTE")
 
@@ -61,13 +61,6 @@ def _is_whole_stl(path: Path) -> bool:
             return True
         file.seek(max(0, size - 1024))
         return header.lstrip().lower().startswith(b"solid") and b"endsolid" in file.read().lower()
-
-
-def _drop_scopes() -> None:
-    """Remove the empty that the importer makes of the folder in which Blender's exporter keeps materials."""
-    for obj in [*bpy.data.objects]:
-        if obj.type == "EMPTY" and obj.name == "_materials" and not (obj.parent or obj.children):
-            bpy.data.objects.remove(obj)
 
 
 def run(operator: Any, failure: str, **options: object) -> None:  # the stubs take operators for classes

@@ -11,8 +11,8 @@ from .connections import active_connection, preferences_of
 from .job import Run, runs
 from .preferences import ICONS
 from .previews import icon_of
-from .properties import EXPORT_OPTIONS, draw_export_options, state_of
-from .scene.export_options import LOST
+from .properties import draw_export_options, state_of
+from .scene.export_options import LOST, OPTIONS_OF
 from .text import draw_text, wrapped
 from .user_files import ADDON
 from .view import ONLY_HERE, SHOWN_ROWS, STATUSES, view
@@ -210,7 +210,7 @@ class GGG_CLOUD_PT_push(SidebarPanel):
         push.source = state.source
         push.file_format = state.file_format
         push.comment = state.comment
-        for name in EXPORT_OPTIONS:
+        for name in OPTIONS_OF[state.file_format]:
             setattr(push, name, getattr(state, name))
         column.operator("ggg_cloud.push", text="Push a File...", icon="FILEBROWSER")
 

@@ -122,6 +122,11 @@ def _search(state: "GGGCloudState", context: Context) -> None:
     fill_list(state)
 
 
+def _forget_exporter(state: "GGGCloudState", context: Context) -> None:
+    """Another format has another exporter."""
+    state.preset = state.settings = ""
+
+
 class GGGCloudState(ExportProperties, PropertyGroup):
     """What the sidebar asks, and the part of the components that its list shows."""
 
@@ -139,7 +144,7 @@ class GGGCloudState(ExportProperties, PropertyGroup):
         update=_search,
     )
     source: EnumProperty(name="What", items=SOURCES)  # type: ignore[valid-type]
-    file_format: EnumProperty(name="Format", items=FORMATS)  # type: ignore[valid-type]
+    file_format: EnumProperty(name="Format", items=FORMATS, update=_forget_exporter)  # type: ignore[valid-type]
     component_name: StringProperty(  # type: ignore[valid-type]
         name="Name",
         description="The component's name in the storage, such as robot/arm. Empty: the name of what is pushed",

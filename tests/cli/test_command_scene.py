@@ -118,6 +118,20 @@ def test_what_is_pushed_from_a_scene_comes_into_another_in_each_format(shell: Sh
     assert not list(shell.tmp.glob("ggg*"))
 
 
+def test_options_and_presets_of_exporters(shell: Shell, robot: Path) -> None:
+    push = ("push", robot, "--collection=Arm", "--id=arm.stl", "--export-option")
+    wrong, refused, pushed = shell.run_each(
+        (*push, "ascii_formt=true"),
+        (*push, "use_batch=true"),
+        (*push, "ascii_format=true", "--export-option", "global_scale=2", "--export-preset", "3d printer"),
+    )
+    wrong.check_refused(1, '"ascii_formt"', '"ascii_format"')
+    refused.check_refused(1, '"use_batch"')
+    pushed.check_done()
+    text = (shell.store / "arm.stl").read_text(encoding="utf-8")
+    assert max(float(line.split()[1]) for line in text.splitlines() if "vertex" in line) == 8  # the option wins
+
+
 def test_a_pull_into_a_scene_adds_to_it_or_links(shell: Shell, robot: Path) -> None:
     for answer in shell.run_each(
         ("push", "robot.blend", "--collection=Arm"),

@@ -89,6 +89,8 @@ def export_steps(
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise SceneError(f'"{path.name}" cannot be pushed: choose one of {", ".join(FORMATS)}.')
+    if suffix == ".blend" and options.settings:
+        raise SceneError(f"A .blend takes no options of an exporter: leave out {', '.join(options.settings)}.")
     preset = preset_settings(options.preset, suffix)
     chosen = chosen_objects(objects, suffix)
     if suffix in EXCHANGE_FORMATS and not any(obj.type in _TYPES[suffix] for obj in chosen):

@@ -10,7 +10,7 @@ from . import SceneError
 from .export_options import PRESETS, preset_of_ours
 
 _USD = "wm.usd_export"
-_FOLDERS = {
+FOLDERS = {
     ".fbx": "export_scene.fbx",
     ".stl": "wm.stl_export",
     ".gltf": "export_scene.gltf",
@@ -48,7 +48,7 @@ def preset_settings(name: str, suffix: str) -> dict[str, Any]:
 
 
 def _files(suffix: str) -> dict[str, Path]:
-    folders = bpy.utils.preset_paths(f"operator/{_FOLDERS[suffix]}") if suffix in _FOLDERS else []
+    folders = bpy.utils.preset_paths(f"operator/{FOLDERS[suffix]}") if suffix in FOLDERS else []
     return {path.stem: path for folder in folders for path in Path(folder).glob("*.py")}
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from . import headless
 from .blender.scene.export_options import ExportOptions, parsed_settings
@@ -81,10 +82,26 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
         preset=args.export_preset or "",
         settings=parsed_settings(args.export_option or ()),
     )
+    parts = headless.parts(component_id, collection=args.collection, selection=args.selection, preset=options.preset)
+    if parts[0][0] == component_id:
+        return _push_part(args, manager, scene, options, *parts[0])
+    if args.if_match is not None:
+        raise UsageError("--if-match goes with one component, and this preset makes several.")
+    for part_id, _ in parts:
+        manager.key_of(part_id)
+    return [_push_part(args, manager, scene, options, *each)[0] for each in parts], False
+
+
+def _push_part(
+    args: argparse.Namespace,
+    manager: CloudStorageManager,
+    scene: Path | None,
+    options: ExportOptions,
+    component_id: str,
+    content: Any,
+) -> Answer:
     guard = Guard(manager, args)
-    with headless.exported(
-        component_id, collection=args.collection, selection=args.selection, options=options, comment=args.comment or ""
-    ) as made:
+    with headless.exported(component_id, content, options=options, comment=args.comment or "") as made:
         for problem in made.missing:
             print(f"Without it: {problem}.", file=sys.stderr)
         if args.beside:

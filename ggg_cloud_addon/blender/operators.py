@@ -21,6 +21,7 @@ from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, picture_of, selected_objects
 from .scene.export_options import LOST
 from .scene.load import load_steps
+from .scene.parts import part_of, parts_of
 from .shown import counted, newer_blender, shown_size
 from .text import draw_text
 from .view import Refused, Row, view
@@ -83,13 +84,22 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         component_id = self.component_id or pulled_id(context, content) or name.replace("/", "_")
         if not component_id.lower().endswith(tuple(each[0] for each in FORMATS)):
             component_id += self.file_format
+        view.refused = None
+        operator: Any = self  # the stubs know no answer of as_keywords()
+        again = operator.as_keywords(ignore=("ask",)) | {"component_id": component_id}
+        told = []
+        for part_id, part in parts_of(content, component_id, self.preset):
+            told.append((yield from self._push(context, part_of(content, part), part_id, again)))
+        return ". ".join(told)
+
+    def _push(
+        self, context: Context, content: Any, component_id: str, again: dict[str, Any]
+    ) -> Generator[Step, None, str]:
+        """Push one component; what is told of it."""
         suffix = Path(component_id).suffix.lower()
         path, kept = self.scratch() / f"component{suffix}", self.scratch() / "kept.blend"
         metadata = describe(chosen_objects(content, suffix), comment=self.comment)
         push = Push(context, component_id, content)
-        view.refused = None
-        operator: Any = self  # the stubs know no answer of as_keywords()
-        again = operator.as_keywords(ignore=("ask",)) | {"component_id": component_id}
         try:
             missing = yield from export_steps(
                 path,

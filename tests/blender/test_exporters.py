@@ -191,3 +191,29 @@ def test_the_operator_takes_them_as_one_line(tmp_path):
         with pytest.raises(RuntimeError, match=says):
             push(source="SCENE", component_id="a.stl", preview=False, settings=settings)
     assert not studio.stored("a.stl").exists()
+
+
+def test_a_robot_becomes_a_component_for_each_link_in_its_own_axes(tmp_path):
+    studio = Studio(tmp_path)
+    bpy.context.scene.unit_settings.scale_length = 0.1
+    base = add("base/link", mesh("base"), location=(1, 2, 3), scale=(2, 2, 2))
+    arm = add("arm", mesh("arm"), parent=base, location=(5, 0, 0), rotation_euler=(0, 0, 1))
+    arm.modifiers.new("Array", "ARRAY").count = 2
+    add("empty", None, parent=arm)
+    bpy.ops.ggg_cloud.export_upload(source="SCENE", component_id="robot.stl", preset="urdf", preview=False)
+    stored = {each.relative_to(studio.store).as_posix() for each in studio.store.rglob("*.stl")}
+    assert stored == {"robot/base_link.stl", "robot/arm.stl"}
+    for name, size in (("base_link", (0.2, 0.2, 0.2)), ("arm", (0.4, 0.2, 0.2))):  # in metres
+        data = studio.stored(f"robot/{name}.stl").read_bytes()
+        points = [
+            struct.unpack_from("<3f", data, 84 + 50 * i + 12 * j)
+            for i in range((len(data) - 84) // 50)
+            for j in (1, 2, 3)
+        ]
+        for axis in range(3):
+            assert min(point[axis] for point in points) == pytest.approx(0, abs=1e-6)
+            assert max(point[axis] for point in points) == pytest.approx(size[axis], abs=1e-6)
+    assert (base.name, arm.parent, len(bpy.data.meshes)) == ("base/link", base, 2)
+    add("lone", None).select_set(True)
+    with pytest.raises(RuntimeError, match="no mesh"):
+        bpy.ops.ggg_cloud.export_upload(source="SELECTION", component_id="x.stl", preset="URDF", preview=False)

@@ -120,16 +120,20 @@ def test_what_is_pushed_from_a_scene_comes_into_another_in_each_format(shell: Sh
 
 def test_options_and_presets_of_exporters(shell: Shell, robot: Path) -> None:
     push = ("push", robot, "--collection=Arm", "--id=arm.stl", "--export-option")
-    wrong, refused, pushed = shell.run_each(
+    wrong, refused, pushed, links = shell.run_each(
         (*push, "ascii_formt=true"),
         (*push, "use_batch=true"),
         (*push, "ascii_format=true", "--export-option", "global_scale=2", "--export-preset", "3d printer"),
+        ("push", robot, "--scene", "--id=bot/r2.stl", "--export-preset=URDF", "--json"),
     )
     wrong.check_refused(1, '"ascii_formt"', '"ascii_format"')
     refused.check_refused(1, '"use_batch"')
     pushed.check_done()
     text = (shell.store / "arm.stl").read_text(encoding="utf-8")
     assert max(float(line.split()[1]) for line in text.splitlines() if "vertex" in line) == 8  # the option wins
+    ids = [each["component_id"] for each in links.check_done().document]
+    assert sorted(ids) == ["bot/r2/Base.stl", "bot/r2/Lower.stl", "bot/r2/Upper.stl"]
+    assert len({(shell.store / each).read_bytes()[84:] for each in ids}) == 1  # the same cube, wherever it stands
 
 
 def test_a_pull_into_a_scene_adds_to_it_or_links(shell: Shell, robot: Path) -> None:

@@ -18,7 +18,7 @@ from .assets import loose_assets
 from .beside.needs import beside_folder, outside_files
 from .blend_file import has_end
 from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
-from .export_options import ExportOptions
+from .export_options import ExportOptions, preset_of_ours
 from .operator_presets import preset_settings
 
 FORMATS = (".blend", *EXCHANGE_FORMATS)
@@ -91,7 +91,7 @@ def export_steps(
         raise SceneError(f'"{path.name}" cannot be pushed: choose one of {", ".join(FORMATS)}.')
     if suffix == ".blend" and options.settings:
         raise SceneError(f"A .blend takes no options of an exporter: leave out {', '.join(options.settings)}.")
-    preset = preset_settings(options.preset, suffix)
+    preset, ours = preset_settings(options.preset, suffix), preset_of_ours(options.preset, suffix)
     chosen = chosen_objects(objects, suffix)
     if suffix in EXCHANGE_FORMATS and not any(obj.type in _TYPES[suffix] for obj in chosen):
         raise SceneError(f'"{name}" holds nothing that {suffix} can store: choose meshes, or push a .blend.')
@@ -107,7 +107,8 @@ def export_steps(
         if suffix != ".blend" or not is_alone:
             made.parent.mkdir()
             request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
-            conversion = Conversion(blend, made, **(request | {"preset": preset}), name=name, unsaved=unsaved)
+            request |= {"preset": preset, "at_origin": ours is not None and ours.by_object}
+            conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved)
             yield conversion
             problems = conversion.result()
             if problems and not options.allow_missing:

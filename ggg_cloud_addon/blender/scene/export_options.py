@@ -27,7 +27,7 @@ class Preset:
     settings: Mapping[str, Mapping[str, object]]
     """By the suffixes of the formats that it is for."""
     by_object: bool = False
-    """Each object becomes a component of its own, without its place and rotation."""
+    """Each object becomes a component of its own, without its place and rotation, see :mod:`.parts`."""
 
 
 _GLTF_OF_GODOT = {"export_def_bones": True, "export_tangents": True, "export_rest_position_armature": True}
@@ -51,7 +51,6 @@ PRESETS: Mapping[str, Preset] = {
     "URDF": Preset("A robot's links: each object a component of its own, in metres, its origin at zero, Z up", {
         # ROS: "REP 103" (metres, Z up), and the element <mesh> of a <link> in URDF.
         ".stl": {"global_scale": 1.0, "use_scene_unit": True, "forward_axis": "Y", "up_axis": "Z"},
-        ".obj": {"forward_axis": "Y", "up_axis": "Z"},
     }, by_object=True),
 }  # fmt: skip
 """Ours, by name; Blender's own are those that its export dialogs save."""

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import bpy
+from mathutils import Matrix
 
 from .formats import STL_HEADER, USD, ConvertError, run
 from .settings import checked
@@ -45,10 +46,25 @@ def export(target: Path, options: Options) -> None:
             scene.collection.objects.link(parent)
             parent = parent.parent
     layer.update()
+    if options["at_origin"]:
+        chosen = [_at_origin(obj, options["apply_modifiers"]) for obj in chosen]
     bpy.ops.object.select_all(action="DESELECT")
     for obj in chosen:
         obj.select_set(True)
     _EXPORTERS[target.suffix](target, options)
+
+
+def _at_origin(obj: Any, apply_modifiers: bool) -> Any:
+    """A copy of its shape in its own axes; modifiers may look at where it is, so it cannot just be moved."""
+    graph = bpy.context.evaluated_depsgraph_get()
+    data = bpy.data.meshes.new_from_object(
+        obj.evaluated_get(graph) if apply_modifiers else obj, preserve_all_data_layers=True, depsgraph=graph
+    )
+    place, turn, _ = obj.matrix_world.decompose()
+    data.transform(Matrix.LocRotScale(place, turn, None).inverted() @ obj.matrix_world)
+    made = bpy.data.objects.new(obj.name, data)
+    bpy.context.scene.collection.objects.link(made)
+    return made
 
 
 def _forget_origins() -> None:

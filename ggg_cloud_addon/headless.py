@@ -132,8 +132,8 @@ def parts(
         SceneError: there is no such collection, or the preset does not fit.
     """
     with blender() as bpy:
+        from .blender.scene.by_object import part_of, parts_of
         from .blender.scene.export import selected_objects
-        from .blender.scene.parts import part_of, parts_of
 
         content = bpy.context.scene
         if selection:

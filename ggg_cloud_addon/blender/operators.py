@@ -17,11 +17,11 @@ from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, 
 from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, MissingFilesError, SceneError
+from .scene.by_object import part_of, parts_of
 from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, picture_of, selected_objects
 from .scene.export_options import LOST
 from .scene.load import load_steps
-from .scene.parts import part_of, parts_of
 from .shown import counted, newer_blender, shown_size
 from .text import draw_text
 from .view import Refused, Row, view

@@ -99,6 +99,35 @@ def test_what_was_exported_comes_back(suffix, tmp_path):
         assert meshes["Hub"].parent is not None
 
 
+def test_the_materials_of_an_obj_lie_beside_it_where_that_is_asked(tmp_path):
+    painted_file = tmp_path / "from" / "außen 1.png"
+    painted_file.parent.mkdir()
+    for name, path in (("Wheel", painted_file), ("Hub", None)):  # one image in a file, and one that is packed
+        data = painted(name)
+        image = data.materials[0].node_tree.nodes["Image Texture"].image
+        if path:
+            image.filepath_raw = str(path)
+            image.file_format = "PNG"
+            image.save()
+            image.unpack(method="REMOVE")
+        add(name, data)
+    folder = tmp_path / "to"
+    folder.mkdir()
+    options = ExportOptions(files="BESIDE")
+    export_component(folder / "component.obj", bpy.context.scene, name="my car", options=options)
+    painted_file.unlink()
+    files = sorted(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
+    (place,) = {each.rpartition("/")[0] for each in files if "/" in each}
+    assert place.startswith("my car.files/")
+    assert files[0] == "component.obj"
+    assert len(files) == 4  # with the materials and two textures
+    assert f"mtllib {place}/component.mtl\n" in (folder / "component.obj").read_text(encoding="utf-8")
+    empty()
+    load(folder / "component.obj")
+    assert len(bpy.data.images) == 2
+    assert all(list(each.pixels[:3]) == pytest.approx([1.0, 0.5, 0.25], abs=0.01) for each in bpy.data.images)
+
+
 def test_what_a_format_loses_is_told_and_every_format_is_offered():
     assert [each[0] for each in OFFERED] == sorted(FORMATS, key=[each[0] for each in OFFERED].index)
     assert {*FORMATS} == {*LOST} == {*OPTIONS_OF}

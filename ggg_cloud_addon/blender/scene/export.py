@@ -108,6 +108,7 @@ def export_steps(
             made.parent.mkdir()
             request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
             request |= {"preset": preset, "at_origin": ours is not None and ours.by_object}
+            request |= {"files": options.files} if suffix == ".obj" else {}  # its materials are files of their own
             conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved)
             yield conversion
             problems = conversion.result()

@@ -13,7 +13,7 @@ AXES = (
 )
 
 FILES = (
-    ("PACK", "Pack", "The .blend takes in the textures, libraries and other files that it needs"),
+    ("PACK", "Pack", "The .blend takes in the textures, libraries and other files that it needs; an .obj cannot"),
     ("BESIDE", "Beside It", "They become components beside it, image sequences and caches too; libraries are taken in"),
     ("LEAVE", "Leave", "They stay where they are; the .blend names them by their path on this computer"),
 )
@@ -27,7 +27,7 @@ class Preset:
     settings: Mapping[str, Mapping[str, object]]
     """By the suffixes of the formats that it is for."""
     by_object: bool = False
-    """Each object becomes a component of its own, without its place and rotation, see :mod:`.parts`."""
+    """Each object becomes a component of its own, without its place and rotation, see :mod:`.by_object`."""
 
 
 _GLTF_OF_GODOT = {"export_def_bones": True, "export_tangents": True, "export_rest_position_armature": True}
@@ -61,7 +61,7 @@ class ExportOptions:
     """What a format has no use for, it ignores."""
 
     files: str = "PACK"
-    """What becomes of the files that a .blend needs: one of :data:`FILES`."""
+    """What becomes of the files that a .blend or an .obj needs: one of :data:`FILES`."""
     allow_missing: bool = False
     """It goes out without the files that cannot be found or taken in."""
     compress: bool = True
@@ -109,7 +109,7 @@ OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     ".blend": ("files", "allow_missing", "compress"),
     ".fbx": ("preset", "apply_modifiers", "axes", "scale", "allow_missing", "settings"),
     ".stl": ("preset", "apply_modifiers", "axes", "scale", "settings"),
-    ".obj": ("preset", "apply_modifiers", "axes", "scale", "settings"),
+    ".obj": ("files", "preset", "apply_modifiers", "axes", "scale", "settings"),
     ".ply": ("preset", "apply_modifiers", "axes", "scale", "settings"),
     ".gltf": ("preset", "apply_modifiers", "axes", "allow_missing", "settings"),
     ".glb": ("preset", "apply_modifiers", "axes", "allow_missing", "settings"),
@@ -135,8 +135,8 @@ LOST: Mapping[str, str] = {
     ".gltf": _GLTF,
     ".glb": _GLTF,
     ".stl": "Only the surface is kept: no names, materials, UVs, textures, animation or units.",
-    ".obj": "Of materials only the names are kept, as no .mtl goes along: no colours and textures. No rigs, animation, "
-    "parents, places or units.",
+    ".obj": "Of materials only the names are kept, no colours and textures, unless Its Files lie Beside It: then an "
+    ".mtl does, too. No rigs, animation, parents, places or units.",
     ".ply": "Only one surface is kept, with UVs and colours of vertices: no names, materials, textures, animation or "
     "units.",
     ".usdz": _USDZ,

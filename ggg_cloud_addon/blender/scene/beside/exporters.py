@@ -1,10 +1,12 @@
 """What Blender's exporters are asked for."""
 
 import base64
+import hashlib
 import json
 import mimetypes
+import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,6 +14,7 @@ import bpy
 from mathutils import Matrix
 
 from .formats import STL_HEADER, USD, ConvertError, run
+from .needs import beside_folder
 from .settings import checked
 
 Options = Mapping[str, Any]
@@ -135,22 +138,51 @@ def _ply(path: Path, options: Options) -> None:
 
 
 def _obj(path: Path, options: Options) -> None:
-    """Write OBJ without the .mtl that Blender writes beside it: what is pushed is one file."""
+    """Write OBJ: one file, or with its materials and their textures in the folder of what lies beside it."""
     forward, up = _OBJ_AXES[options["axes"]]
+    is_alone = options["files"] != "BESIDE"
+    written = path if is_alone else path.with_name("with") / path.name
+    written.parent.mkdir(exist_ok=True)
+    if not is_alone:
+        _unpack_images(path.with_name("unpacked"))
     _write(
         bpy.ops.wm.obj_export,
         "OBJ",
-        path,
+        written,
         options,
         export_selected_objects=True,
         apply_modifiers=options["apply_modifiers"],
         global_scale=options["scale"],
         forward_axis=forward,
         up_axis=up,
-        path_mode="STRIP",
+        path_mode="STRIP" if is_alone else "COPY",
     )
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(line for line in lines if not line.startswith(b"mtllib ")))
+    shape = written.read_bytes()
+    named = re.compile(rb"^mtllib .*\n?", re.MULTILINE)
+    if is_alone:
+        path.write_bytes(named.sub(b"", shape, count=1))
+        return
+    written.unlink()
+    digest = hashlib.sha256()
+    for file in sorted(written.parent.iterdir()):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    place = Path(beside_folder(options["name"]), digest.hexdigest()[:12])
+    (path.parent / place).parent.mkdir()
+    written.parent.rename(path.parent / place)
+    line = f"mtllib {(place / path.name).with_suffix('.mtl').as_posix()}\n".encode()
+    path.write_bytes(named.sub(lambda _: line, shape, count=1))
+
+
+def _unpack_images(folder: Path) -> None:
+    """The exporter copies files, and does not look at what is packed."""
+    images: Any = bpy.data.images  # the stubs know nothing of packed data
+    for number, image in enumerate(images):
+        if image.packed_file and image.source != "TILED":
+            file = folder / str(number) / (PureWindowsPath(image.filepath).name or f"{image.name}.png")
+            file.parent.mkdir(parents=True)
+            file.write_bytes(image.packed_file.data)
+            image.unpack(method="REMOVE")
+            image.source, image.filepath_raw = "FILE", str(file)
 
 
 def _usd(path: Path, options: Options) -> None:

@@ -14,7 +14,7 @@ from .formats import ConvertError, import_file, write_blend
 from .needs import make_local, outside_files, pack, problems, put_beside
 from .preview import render
 
-KEEPS_NO_TEXTURES = (".stl", ".ply", ".obj", ".usdc", ".usda", ".usd")
+KEEPS_NO_TEXTURES = (".stl", ".ply", ".usdc", ".usda", ".usd")
 
 
 def main() -> None:
@@ -51,7 +51,8 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
     _open(source, request)
     found: list[str] = []
     is_blend, files = target.suffix == ".blend", request["files"]
-    if (files != "LEAVE" or not is_blend) and target.suffix not in KEEPS_NO_TEXTURES:
+    keeps_textures = files == "BESIDE" if target.suffix == ".obj" else target.suffix not in KEEPS_NO_TEXTURES
+    if (files != "LEAVE" or not is_blend) and keeps_textures:
         found = problems(outside_files(), packed=not is_blend or files == "PACK")
         found += [f'"{name}" was painted and not saved' for name in request["unsaved"] if name in bpy.data.images]
         if found and not request["allow_missing"]:

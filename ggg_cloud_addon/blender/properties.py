@@ -17,7 +17,7 @@ from bpy.props import (
 )
 from bpy.types import Context, PropertyGroup, UILayout
 
-from .scene.export_options import AXES, FILES, OPTIONS_OF, ExportOptions, parsed_settings, split_settings
+from .scene.export_options import AXES, FILES, OPTIONS_OF, PRESETS, ExportOptions, parsed_settings, split_settings
 from .scene.operator_presets import preset_names
 from .shown import shown_age, shown_size
 from .view import Row, view
@@ -104,10 +104,19 @@ def export_options(properties: Any) -> ExportOptions:
     return ExportOptions(**chosen | {"settings": parsed_settings(split_settings(chosen["settings"]))})
 
 
+_PLACEHOLDERS = {"preset": "As the format usually is", "settings": "name=value name=value"}
+
+
 def draw_export_options(column: UILayout, properties: Any, suffix: str) -> None:
-    """Those that the format has a use for."""
+    """Those that the format has a use for, and that the preset does not decide."""
+    hidden: tuple[str, ...] = ()
+    if properties.preset in PRESETS:
+        hidden = ("scale",) if "global_scale" in PRESETS[properties.preset].settings.get(suffix, ()) else ()
+    elif properties.preset:  # all that Blender's own dialog shows
+        hidden = ("apply_modifiers", "axes", "scale")
     for name in (*OPTIONS_OF[suffix], "comment"):
-        column.prop(properties, name)
+        if name not in hidden:
+            column.prop(properties, name, placeholder=_PLACEHOLDERS.get(name, ""))
 
 
 class GGGCloudComponent(PropertyGroup):

@@ -64,7 +64,7 @@ def test_what_was_exported_comes_back(suffix, tmp_path):
     parts = collection("Parts")
     wheel = add("Wheel", painted("Wheel"), parts, location=(1, 2, 3))
     wheel.modifiers.new("Array", "ARRAY").count = 2
-    add("Hub", mesh("Hub"), parts, parent=wheel, location=(0, 0, 4))
+    add("Hub", mesh("Some data"), parts, parent=wheel, location=(0, 0, 4))
     add("Cutter", mesh("Cutter", 99), parts).hide_set(True)
     add("Elsewhere", mesh("Elsewhere", 99))
     expected = box([wheel, bpy.data.objects["Hub"]])

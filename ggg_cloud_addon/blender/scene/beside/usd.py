@@ -6,6 +6,10 @@ import bpy
 from mathutils import Matrix, Quaternion
 
 
+MAX_FRAMES = 10_000
+"""So many become keys at most, whatever the file says of its length."""
+
+
 def settle(scale: float) -> None:
     """Make what was imported independent of its file, and multiply its lengths.
 
@@ -20,7 +24,6 @@ def settle(scale: float) -> None:
     for obj in _key_transforms(larger):
         if obj.parent is None:
             obj.matrix_basis = larger @ obj.matrix_basis
-    bpy.data.batch_remove(bpy.data.cache_files)
 
 
 def _key_transforms(larger: Matrix) -> list[Any]:
@@ -28,7 +31,7 @@ def _key_transforms(larger: Matrix) -> list[Any]:
     scene: Any = bpy.context.scene
     objects: list[Any] = [*bpy.data.objects]  # the stubs know what all constraints have
     moved = {each: list[Matrix]() for each in objects if any(one.type == "TRANSFORM_CACHE" for one in each.constraints)}
-    frames = range(scene.frame_start, scene.frame_end + 1) if moved else ()
+    frames = range(scene.frame_start, scene.frame_end + 1)[:MAX_FRAMES] if moved else ()
     for frame in frames:
         scene.frame_set(frame)
         for obj, way in moved.items():

@@ -5,7 +5,6 @@ from typing import Any
 import bpy
 from mathutils import Matrix, Quaternion
 
-
 MAX_FRAMES = 10_000
 """So many become keys at most, whatever the file says of its length."""
 

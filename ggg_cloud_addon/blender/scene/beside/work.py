@@ -34,7 +34,9 @@ def main() -> None:
         answer["error"] = str(reason)
     except Exception as fault:  # noqa: BLE001 - who waits for the answer has to hear of it
         answer["error"] = f'"{source.name}" cannot be converted: {" ".join(str(fault).split())}.'
-    Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+    part = Path(request["answer"]).with_suffix(".part")
+    part.write_text(json.dumps(answer), encoding="utf-8")
+    part.replace(request["answer"])  # whole, or not there: the disk may be full
     shutil.rmtree(bpy.app.tempdir, ignore_errors=True)  # which Blender itself would remove at its exit
     os._exit(0)  # Blender 4.2 as a Python module crashes at exit once glTF was used
 

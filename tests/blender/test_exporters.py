@@ -12,7 +12,7 @@ bpy = pytest.importorskip("bpy")
 from studio import Studio, add, mesh  # noqa: E402
 
 from ggg_cloud_addon.blender.scene import SceneError  # noqa: E402
-from ggg_cloud_addon.blender.scene.beside.formats import ConvertError  # noqa: E402
+from ggg_cloud_addon.blender.scene.beside.formats import ConvertError, run  # noqa: E402
 from ggg_cloud_addon.blender.scene.beside.settings import checked  # noqa: E402
 from ggg_cloud_addon.blender.scene.export import export_component  # noqa: E402
 from ggg_cloud_addon.blender.scene.export_options import PRESETS, ExportOptions  # noqa: E402
@@ -99,6 +99,14 @@ def test_a_wrong_value_is_one_sentence(operator, name, given, says):
         checked(operator, "X", {}, {name: given})
     assert str(error.value).count(". ") == 0
     assert f'"{name}"' in str(error.value)
+
+
+def test_an_exporter_or_importer_that_this_blender_lacks_is_told():
+    """Debian's has no USD."""
+    with pytest.raises(ConvertError, match="USD cannot be written: this Blender was built without it"):
+        checked(bpy.ops.wm.no_such_export, "USD", {}, {})
+    with pytest.raises(ConvertError, match="It cannot be opened: this Blender was built without it"):
+        run(bpy.ops.wm.no_such_import, "It cannot be opened", filepath="x")
 
 
 def test_every_preset_of_ours_is_known_to_this_blender():

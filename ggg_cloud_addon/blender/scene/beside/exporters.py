@@ -15,7 +15,7 @@ from mathutils import Matrix
 
 from .formats import STL_HEADER, USD, ConvertError, run
 from .needs import beside_folder
-from .settings import checked
+from .settings import checked, known_settings
 
 Options = Mapping[str, Any]
 """Of the request: an :class:`..export_options.ExportOptions`, with the values of its preset."""
@@ -189,8 +189,9 @@ def _usd(path: Path, options: Options) -> None:
     for obj in bpy.context.selected_objects:  # what is read again is called as the data is
         if obj.data is not None and obj.data.users == 1:
             obj.data.name = obj.name
-    # Also what an animation of it would hide: before Blender 5 there is a choice.
-    all_of_it = {"visible_objects_only": False} if bpy.app.version < (5, 0, 0) else {}
+    # Also what an animation hides now; later Blenders do not ask.
+    known = known_settings(bpy.ops.wm.usd_export, "USD")
+    asked = {"visible_objects_only": False} if "visible_objects_only" in known else {}
     _write(
         bpy.ops.wm.usd_export,
         "USD",
@@ -202,7 +203,7 @@ def _usd(path: Path, options: Options) -> None:
         convert_orientation=options["axes"] == "Y_UP",
         convert_world_material=False,
         allow_unicode=True,
-        **all_of_it,
+        **asked,
     )
 
 

@@ -73,6 +73,8 @@ def run(operator: Any, failure: str, **options: object) -> None:  # the stubs ta
         lines = [line for line in lines if line and not line.startswith("Location:")]
         reason = lines[-1].removeprefix("Error: ").rstrip(".") if lines else "Blender gives no reason"
         raise ConvertError(f"{failure}: {reason}.") from error
+    except AttributeError as error:  # "could not be found"
+        raise ConvertError(f"{failure}: this Blender was built without it.") from error
     if "FINISHED" not in result:
         raise ConvertError(f"{failure}: Blender gives no reason.")
 

@@ -29,13 +29,22 @@ PATH_MODES = ("COPY", "STRIP")
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
+def known_settings(operator: Any, what: str) -> dict[str, Any]:
+    """Those that an exporter has; raises ConvertError when this Blender does not have the exporter."""
+    try:
+        properties = operator.get_rna_type().properties
+    except KeyError as error:
+        raise ConvertError(f"{what} cannot be written: this Blender was built without it.") from error
+    return {each.identifier: each for each in properties if each.identifier != "rna_type"}
+
+
 def checked(operator: Any, what: str, preset: Mapping[str, object], given: Mapping[str, object]) -> dict[str, Any]:
     """What an exporter is asked for: the settings of a preset, and those that were given, which win.
 
     A preset of Blender holds all that its dialog shows; what is decided here is left out of it. Raises ConvertError
     for a setting that the exporter does not have, a value that it does not take, or a given one that is decided here.
     """
-    known = {each.identifier: each for each in operator.get_rna_type().properties if each.identifier != "rna_type"}
+    known = known_settings(operator, what)
 
     def is_ours(name: str, value: object) -> bool:
         if name == "path_mode":

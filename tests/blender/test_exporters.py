@@ -16,7 +16,7 @@ from ggg_cloud_addon.blender.scene.beside.formats import ConvertError, run  # no
 from ggg_cloud_addon.blender.scene.beside.settings import checked  # noqa: E402
 from ggg_cloud_addon.blender.scene.export import export_component  # noqa: E402
 from ggg_cloud_addon.blender.scene.export_options import PRESETS, ExportOptions  # noqa: E402
-from ggg_cloud_addon.blender.scene.operator_presets import FOLDERS, preset_names, preset_settings  # noqa: E402
+from ggg_cloud_addon.blender.scene.operator_presets import FOLDERS, find_preset, preset_names  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("empty_scene")
 FBX, STL, GLTF = bpy.ops.export_scene.fbx, bpy.ops.wm.stl_export, bpy.ops.export_scene.gltf
@@ -115,7 +115,7 @@ def test_every_preset_of_ours_is_known_to_this_blender():
             module, operator = FOLDERS[suffix].split(".")
             taken = checked(getattr(getattr(bpy.ops, module), operator), "X", {}, settings)
             assert taken == settings, (name, suffix)
-            assert preset_settings(name.upper(), suffix) == settings
+            assert find_preset(name.upper(), suffix) == preset
             assert name in dict(preset_names(suffix))
 
 
@@ -152,19 +152,30 @@ def test_a_preset_that_was_saved_in_blender_is_used_and_its_python_not_run(tmp_p
         text = (tmp_path / "a.stl").read_text()
         assert text.startswith("solid")
         assert max(float(word) for word in text.split() if re.fullmatch(r"-?\d.*", word)) == 5
-        assert preset_settings("Mine", ".stl")["global_scale"] == 3
+        assert find_preset("Mine", ".stl").settings[".stl"]["global_scale"] == 3
         path.write_text(path.read_text() + "op.global_scale = __import__('os').getpid()\n")
         with pytest.raises(SceneError, match='preset "Mine" cannot be read'):
-            preset_settings("Mine", ".stl")
+            find_preset("Mine", ".stl")
         assert not witness.exists()
     finally:
         path.unlink()
 
 
+def test_a_preset_of_the_artist_that_is_called_as_ours_takes_its_place():
+    path = saved_preset("wm.stl_export", "URDF", "op.ascii_format = True")
+    try:
+        found = find_preset("URDF", ".stl")
+        names = [name for name, _ in preset_names(".stl")]
+    finally:
+        path.unlink()
+    assert (found.settings, found.by_object) == ({".stl": {"ascii_format": True}}, False)
+    assert names == ["3D Printer", "URDF"]
+
+
 def test_a_preset_of_flags_is_read():
     path = saved_preset("export_scene.fbx", "Bones", "op.object_types = {'MESH', 'ARMATURE'}\nop.path_mode = 'AUTO'")
     try:
-        values = preset_settings("Bones", ".fbx")
+        values = find_preset("Bones", ".fbx").settings[".fbx"]
     finally:
         path.unlink()
     assert checked(FBX, "FBX", values, {}) == {"object_types": {"MESH", "ARMATURE"}}
@@ -222,6 +233,14 @@ def test_a_robot_becomes_a_component_for_each_link_in_its_own_axes(tmp_path):
             assert min(point[axis] for point in points) == pytest.approx(0, abs=1e-6)
             assert max(point[axis] for point in points) == pytest.approx(size[axis], abs=1e-6)
     assert (base.name, arm.parent, len(bpy.data.meshes)) == ("base/link", base, 2)
+    triangle = struct.unpack_from("<12f", studio.stored("robot/base_link.stl").read_bytes(), 84)
+    base.scale.x = -2
+    bpy.ops.ggg_cloud.export_upload(source="SCENE", component_id="robot.stl", preset="URDF", preview=False)
+    mirrored = struct.unpack_from("<12f", studio.stored("robot/base_link.stl").read_bytes(), 84)
+    assert mirrored[:3] == pytest.approx(triangle[:3])  # its normal, at the bottom
+    add("Arm", mesh("Arm"))
+    with pytest.raises(RuntimeError, match='2 objects would become "robot/arm'):
+        bpy.ops.ggg_cloud.export_upload(source="SCENE", component_id="robot.stl", preset="URDF", preview=False)
     add("lone", None).select_set(True)
     with pytest.raises(RuntimeError, match="no mesh"):
         bpy.ops.ggg_cloud.export_upload(source="SELECTION", component_id="x.stl", preset="URDF", preview=False)

@@ -102,7 +102,8 @@ def test_what_was_exported_comes_back(suffix, tmp_path):
 def test_the_materials_of_an_obj_lie_beside_it_where_that_is_asked(tmp_path):
     painted_file = tmp_path / "from" / "außen 1.png"
     painted_file.parent.mkdir()
-    for name, path in (("Wheel", painted_file), ("Hub", None)):  # one image in a file, and one that is packed
+    # One image in a file, and two that are packed, of the same name.
+    for name, path in (("Wheel", painted_file), ("Hub", None), ("Tyre", None)):
         data = painted(name)
         image = data.materials[0].node_tree.nodes["Image Texture"].image
         if path:
@@ -110,6 +111,9 @@ def test_the_materials_of_an_obj_lie_beside_it_where_that_is_asked(tmp_path):
             image.file_format = "PNG"
             image.save()
             image.unpack(method="REMOVE")
+        else:
+            image.packed_files[0].filepath = "//Paint.png"
+            image.filepath_raw = "//Paint.png"
         add(name, data)
     folder = tmp_path / "to"
     folder.mkdir()
@@ -120,11 +124,11 @@ def test_the_materials_of_an_obj_lie_beside_it_where_that_is_asked(tmp_path):
     (place,) = {each.rpartition("/")[0] for each in files if "/" in each}
     assert place.startswith("my car.files/")
     assert files[0] == "component.obj"
-    assert len(files) == 4  # with the materials and two textures
+    assert len(files) == 5  # with the materials and three textures
     assert f"mtllib {place}/component.mtl\n" in (folder / "component.obj").read_text(encoding="utf-8")
     empty()
     load(folder / "component.obj")
-    assert len(bpy.data.images) == 2
+    assert len(bpy.data.images) == 3
     assert all(list(each.pixels[:3]) == pytest.approx([1.0, 0.5, 0.25], abs=0.01) for each in bpy.data.images)
 
 
@@ -153,6 +157,14 @@ def test_usd_under_its_other_names_keeps_an_animation(suffix, tmp_path):
         bpy.context.scene.frame_set(frame)
         assert arm.matrix_world.translation.x == pytest.approx(x, abs=0.1)
         assert arm.matrix_world.to_scale().x == pytest.approx(100, abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply"])
+def test_what_has_no_vertices_is_told(suffix, tmp_path):
+    nothing = add("Nothing", bpy.data.meshes.new("Nothing"))
+    with pytest.raises(SceneError, match="There are no vertices"):
+        export_component(tmp_path / f"a{suffix}", [nothing], name="a")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_usd_is_in_metres_as_gltf_is(tmp_path):

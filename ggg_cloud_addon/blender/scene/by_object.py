@@ -1,5 +1,6 @@
 """Which components a push makes: one, or of a robot one for each link."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -8,7 +9,7 @@ from bpy.types import Collection, Object, Scene
 
 from . import SceneError
 from .export import chosen_objects
-from .export_options import preset_of_ours
+from .operator_presets import find_preset
 
 Content = Sequence[Object] | Collection | Scene
 
@@ -23,14 +24,19 @@ def parts_of(content: Content, component_id: str, preset: str) -> list[tuple[str
     """
     path = PurePosixPath(component_id)
     suffix = path.suffix.lower()
-    found = preset_of_ours(preset, suffix)
-    if found is None or not found.by_object:
+    if not preset or not find_preset(preset, suffix).by_object:
         return [(component_id, None)]
     objects = [each for each in chosen_objects(content, suffix) if each.type in _WITH_MESH]
     if not objects:
         raise SceneError(f'There is no mesh for the preset "{preset}": choose objects with a surface.')
     folder = path.with_suffix("")
-    return [(f"{folder}/{each.name.replace('/', '_')}{path.suffix}", each.session_uid) for each in objects]
+    parts: list[tuple[str, int | None]] = [
+        (f"{folder}/{each.name.replace('/', '_')}{path.suffix}", each.session_uid) for each in objects
+    ]
+    for name, count in Counter(each.casefold() for each, _ in parts).items():
+        if count > 1:
+            raise SceneError(f'{count} objects would become "{name}": rename them.')
+    return parts
 
 
 def part_of(content: Content, part: int | None) -> Content:

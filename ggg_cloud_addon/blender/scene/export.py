@@ -18,8 +18,8 @@ from .assets import loose_assets
 from .beside.needs import beside_folder, outside_files
 from .blend_file import has_end
 from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
-from .export_options import ExportOptions, preset_of_ours
-from .operator_presets import preset_settings
+from .export_options import ExportOptions
+from .operator_presets import find_preset
 
 FORMATS = (".blend", *EXCHANGE_FORMATS)
 
@@ -91,7 +91,7 @@ def export_steps(
         raise SceneError(f'"{path.name}" cannot be pushed: choose one of {", ".join(FORMATS)}.')
     if suffix == ".blend" and options.settings:
         raise SceneError(f"A .blend takes no options of an exporter: leave out {', '.join(options.settings)}.")
-    preset, ours = preset_settings(options.preset, suffix), preset_of_ours(options.preset, suffix)
+    preset = find_preset(options.preset, suffix)
     chosen = chosen_objects(objects, suffix)
     if suffix in EXCHANGE_FORMATS and not any(obj.type in _TYPES[suffix] for obj in chosen):
         raise SceneError(f'"{name}" holds nothing that {suffix} can store: choose meshes, or push a .blend.')
@@ -107,7 +107,7 @@ def export_steps(
         if suffix != ".blend" or not is_alone:
             made.parent.mkdir()
             request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
-            request |= {"preset": preset, "at_origin": ours is not None and ours.by_object}
+            request |= {"preset": preset.settings[suffix], "at_origin": preset.by_object}
             request |= {"files": options.files} if suffix == ".obj" else {}  # its materials are files of their own
             conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved)
             yield conversion

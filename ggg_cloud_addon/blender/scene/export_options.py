@@ -97,19 +97,11 @@ def split_settings(line: str) -> list[str]:
         raise SceneError(f"The options {line} cannot be read: a quotation mark is missing.") from error
 
 
-def preset_of_ours(name: str, suffix: str) -> Preset | None:
-    """The preset of this name, if there is one; raises SceneError if it is for other formats."""
-    preset = next((each for known, each in PRESETS.items() if known.lower() == name.lower()), None)
-    if preset and suffix not in preset.settings:
-        raise SceneError(f'The preset "{name}" is for {" and ".join(preset.settings)}, not for {suffix}.')
-    return preset
-
-
 OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     ".blend": ("files", "allow_missing", "compress"),
     ".fbx": ("preset", "apply_modifiers", "axes", "scale", "allow_missing", "settings"),
     ".stl": ("preset", "apply_modifiers", "axes", "scale", "settings"),
-    ".obj": ("files", "preset", "apply_modifiers", "axes", "scale", "settings"),
+    ".obj": ("files", "preset", "apply_modifiers", "axes", "scale", "allow_missing", "settings"),
     ".ply": ("preset", "apply_modifiers", "axes", "scale", "settings"),
     ".gltf": ("preset", "apply_modifiers", "axes", "allow_missing", "settings"),
     ".glb": ("preset", "apply_modifiers", "axes", "allow_missing", "settings"),

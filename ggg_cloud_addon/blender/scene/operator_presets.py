@@ -7,9 +7,9 @@ from typing import Any
 import bpy
 
 from . import SceneError
-from .export_options import PRESETS, preset_of_ours
+from .export_options import PRESETS, Preset
 
-_USD = "wm.usd_export"
+_SAVED = "Saved in Blender's own dialog"
 FOLDERS = {
     ".fbx": "export_scene.fbx",
     ".stl": "wm.stl_export",
@@ -17,34 +17,37 @@ FOLDERS = {
     ".glb": "export_scene.gltf",
     ".obj": "wm.obj_export",
     ".ply": "wm.ply_export",
-    **dict.fromkeys((".usdz", ".usdc", ".usda", ".usd"), _USD),
+    **dict.fromkeys((".usdz", ".usdc", ".usda", ".usd"), "wm.usd_export"),
 }
 """Below "operator" among Blender's presets; named as the operator is."""
 
 
 def preset_names(suffix: str) -> list[tuple[str, str]]:
-    """Those that a format has, ours first, each with a description."""
-    ours = [(name, each.about) for name, each in PRESETS.items() if suffix in each.settings]
-    return ours + [(name, "Saved in Blender's own dialog") for name in sorted(_files(suffix))]
+    """Those that a format has, ours first, each with a description; an artist's takes the place of one of ours."""
+    ours = {name: each.about for name, each in PRESETS.items() if suffix in each.settings}
+    return [*(ours | dict.fromkeys(sorted(_files(suffix)), _SAVED)).items()]
 
 
-def preset_settings(name: str, suffix: str) -> dict[str, Any]:
-    """The settings of the exporter that a preset holds; none without a name.
+def find_preset(name: str, suffix: str) -> Preset:
+    """The preset of this name, the artist's own before ours; one without settings for no name.
 
-    Raises SceneError if there is none of the name, or it cannot be read.
+    Raises SceneError if there is none for the format, or it cannot be read.
     """
-    if not name:
-        return {}
     files = _files(suffix)
-    if name not in files and (ours := preset_of_ours(name, suffix)):
-        return dict(ours.settings[suffix])
-    if name not in files:
+    if not name:
+        return Preset("", {suffix: {}})
+    if name in files:
+        try:
+            return Preset(_SAVED, {suffix: _read(files[name])})
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise SceneError(f'The preset "{name}" cannot be read; save it again in Blender\'s dialog.') from error
+    ours = next((each for known, each in PRESETS.items() if known.lower() == name.lower()), None)
+    if ours is None:
         known = ", ".join(each for each, _ in preset_names(suffix))
         raise SceneError(f'There is no preset "{name}" for {suffix}; there are: {known or "none"}.')
-    try:
-        return _read(files[name])
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise SceneError(f'The preset "{name}" cannot be read; save it again in Blender\'s dialog.') from error
+    if suffix not in ours.settings:
+        raise SceneError(f'The preset "{name}" is for {" and ".join(ours.settings)}, not for {suffix}.')
+    return ours
 
 
 def _files(suffix: str) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import mimetypes
 import re
 from collections.abc import Callable, Mapping
@@ -27,6 +28,10 @@ _Z_UP_AXES: _Axes = {"DEFAULT": ("Y", "Z"), "Z_UP": ("Y", "Z"), "Y_UP": ("NEGATI
 _OBJ_AXES: _Axes = {**_Z_UP_AXES, "DEFAULT": ("NEGATIVE_Z", "Y")}
 _IN_METRES = {".gltf": "glTF", ".glb": "glTF", **dict.fromkeys(USD, "USD")}
 """Whose exporters ignore the unit scale of a scene."""
+
+
+PLY_HEADER = 1024
+"""Bytes, in which the number of vertices stands."""
 
 
 def export(target: Path, options: Options) -> None:
@@ -63,8 +68,13 @@ def _at_origin(obj: Any, apply_modifiers: bool) -> Any:
     data = bpy.data.meshes.new_from_object(
         obj.evaluated_get(graph) if apply_modifiers else obj, preserve_all_data_layers=True, depsgraph=graph
     )
-    place, turn, _ = obj.matrix_world.decompose()
+    place = obj.matrix_world.to_translation()
+    # Blender takes a mirrored axis for three, and a turn.
+    mirror = Matrix.Diagonal([math.copysign(1, each) for each in obj.scale]).to_4x4()
+    turn = (obj.matrix_world @ mirror).to_quaternion()
     data.transform(Matrix.LocRotScale(place, turn, None).inverted() @ obj.matrix_world)
+    if obj.matrix_world.is_negative:
+        data.flip_normals()  # else it is inside out, as a mirrored one is
     made = bpy.data.objects.new(obj.name, data)
     bpy.context.scene.collection.objects.link(made)
     return made
@@ -135,6 +145,8 @@ def _ply(path: Path, options: Options) -> None:
         forward_axis=forward,
         up_axis=up,
     )
+    if b"element vertex 0" in path.read_bytes()[:PLY_HEADER]:
+        raise ConvertError("There are no vertices, and PLY stores nothing else: add some, or push a .blend.")
 
 
 def _obj(path: Path, options: Options) -> None:
@@ -158,6 +170,8 @@ def _obj(path: Path, options: Options) -> None:
         path_mode="STRIP" if is_alone else "COPY",
     )
     shape = written.read_bytes()
+    if b"\nv " not in shape:
+        raise ConvertError("There are no vertices, and OBJ stores nothing else: add some, or push a .blend.")
     named = re.compile(rb"^mtllib .*\n?", re.MULTILINE)
     if is_alone:
         path.write_bytes(named.sub(b"", shape, count=1))
@@ -174,15 +188,21 @@ def _obj(path: Path, options: Options) -> None:
 
 
 def _unpack_images(folder: Path) -> None:
-    """The exporter copies files, and does not look at what is packed."""
+    """Each into a file of its own name: the exporter looks at no packed one, and copies all into one folder."""
     images: Any = bpy.data.images  # the stubs know nothing of packed data
+    folder.mkdir()
     for number, image in enumerate(images):
-        if image.packed_file and image.source != "TILED":
-            file = folder / str(number) / (PureWindowsPath(image.filepath).name or f"{image.name}.png")
-            file.parent.mkdir(parents=True)
-            file.write_bytes(image.packed_file.data)
+        path = Path(bpy.path.abspath(image.filepath))
+        if image.source == "TILED" or not (image.packed_file or path.is_file()):
+            continue
+        data = image.packed_file.data if image.packed_file else path.read_bytes()
+        file = folder / (PureWindowsPath(image.filepath).name or f"{image.name}.png")
+        if file.exists():
+            file = folder / f"{number} {file.name}"
+        file.write_bytes(data)
+        if image.packed_file:
             image.unpack(method="REMOVE")
-            image.source, image.filepath_raw = "FILE", str(file)
+        image.source, image.filepath_raw = "FILE", str(file)
 
 
 def _usd(path: Path, options: Options) -> None:

@@ -119,6 +119,21 @@ def test_every_preset_of_ours_is_known_to_this_blender():
             assert name in dict(preset_names(suffix))
 
 
+@pytest.mark.parametrize("name", sorted({*FOLDERS.values()}))
+def test_all_that_a_dialog_saves_is_taken(name):
+    """Blender saves every option that it shows (scripts/startup/bl_operators/presets.py), also those that stay ours."""
+    module, function = name.split(".")
+    operator = getattr(getattr(bpy.ops, module), function)
+    saved = {
+        each.identifier: sorted(each.default_flag) if getattr(each, "is_enum_flag", False) else each.default
+        for each in operator.get_rna_type().properties
+        if each.identifier != "rna_type" and not (each.is_hidden or each.is_skip_save)
+    }
+    taken = checked(operator, "OBJ" if "obj" in name else "X", saved, {})
+    assert len(taken) >= 4
+    assert not {"filepath", "use_selection", "export_format", "export_selected_objects", "path_mode"} & {*taken}
+
+
 def test_presets_are_what_the_programs_want(tmp_path):
     cube(0.02)
     bpy.context.scene.unit_settings.scale_length = 0.1

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,6 @@ def main() -> None:
     part = Path(request["answer"]).with_suffix(".part")
     part.write_text(json.dumps(answer), encoding="utf-8")
     part.replace(request["answer"])  # whole, or not there: the disk may be full
-    shutil.rmtree(bpy.app.tempdir, ignore_errors=True)  # which Blender itself would remove at its exit
     os._exit(0)  # Blender 4.2 as a Python module crashes at exit once glTF was used
 
 

@@ -4,8 +4,10 @@ import argparse
 from typing import NoReturn
 
 from . import __version__
+from .blender.scene.export_options import PRESETS
 from .cloud_storage.sync.config import CONFLICT_POLICIES, DIRECTIONS
 
+_PRESET_HELP = f"options of an exporter for a program: {', '.join(PRESETS)}; or one saved in Blender's own dialog"
 YEAR = 366 * 24
 """Hours."""
 
@@ -68,6 +70,15 @@ def make_parser() -> argparse.ArgumentParser:
     needed.add_argument("--no-pack", action="store_true", help="leave textures and libraries of a scene where they are")
     push.add_argument("--allow-missing", action="store_true", help="push a scene without the files that are missing")
 
+    push.add_argument("--export-preset", metavar="NAME", help=_PRESET_HELP)
+    push.add_argument(
+        "--export-option",
+        action="append",
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="of Blender's exporter for the format, by its Python name, such as use_triangles=true; again for more",
+    )
+
     pull = verb("pull", "Fetch a component into a file, or into a scene.")
     pull.add_argument("id", metavar="ID")
     pull.add_argument(
@@ -129,6 +140,12 @@ def _guard_options(verb: argparse.ArgumentParser, act: str) -> argparse._Mutuall
 def _path(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("it is empty; is a variable of your script not set?")
+    return text
+
+
+def _setting(text: str) -> str:
+    if not text.partition("=")[0].isidentifier() or "=" not in text:
+        raise argparse.ArgumentTypeError(f'"{text}" is not of the form NAME=VALUE')
     return text
 
 

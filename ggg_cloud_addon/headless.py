@@ -127,16 +127,34 @@ class Exported:
         return None
 
 
+def parts(
+    component_id: str, *, collection: str | None = None, selection: bool = False, preset: str = ""
+) -> list[tuple[str, Any]]:
+    """The ID and the content of each component that becomes of a collection, the selection, or else the whole scene.
+
+    Raises:
+        SceneError: there is no such collection, or the preset does not fit.
+    """
+    with blender() as bpy:
+        from .blender.scene.by_object import part_of, parts_of
+        from .blender.scene.export import selected_objects
+
+        content = bpy.context.scene
+        if selection:
+            content = selected_objects(bpy.context)
+        elif collection is not None:
+            content = bpy.data.collections.get(collection)
+            if content is None:
+                raise SceneError(f'The scene has no collection "{collection}"; check its name.')
+        found = parts_of(content, component_id, preset)
+        return [(each, part_of(content, part)) for each, part in found]
+
+
 @contextlib.contextmanager
 def exported(
-    component_id: str,
-    *,
-    collection: str | None = None,
-    selection: bool = False,
-    options: ExportOptions | None = None,
-    comment: str = "",
+    component_id: str, content: Any = None, *, options: ExportOptions | None = None, comment: str = ""
 ) -> Iterator[Exported]:
-    """Export a collection, the selection, or else the whole scene; the file is there inside the block.
+    """Export what :func:`parts` gave, or the whole scene; the file is there inside the block.
 
     Raises:
         SceneError: there is nothing to export, or it cannot be.
@@ -148,15 +166,10 @@ def exported(
             from .blender.scene.closure import closure_of
             from .blender.scene.convert import straight_through
             from .blender.scene.describe import describe
-            from .blender.scene.export import chosen_objects, export_steps, selected_objects
+            from .blender.scene.export import chosen_objects, export_steps
 
-            content = bpy.context.scene
-            if selection:
-                content = selected_objects(bpy.context)
-            elif collection is not None:
-                content = bpy.data.collections.get(collection)
-                if content is None:
-                    raise SceneError(f'The scene has no collection "{collection}"; check its name.')
+            if content is None:
+                content = bpy.context.scene
             try:
                 suffix = path.suffix.lower()
                 chosen = chosen_objects(content, suffix)

@@ -17,6 +17,7 @@ from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, 
 from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, MissingFilesError, SceneError
+from .scene.by_object import part_of, parts_of
 from .scene.closure import closure_of, kinds_of, objects_in
 from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, picture_of, selected_objects
@@ -84,15 +85,24 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         component_id = self.component_id or pulled_id(context, content) or name.replace("/", "_")
         if not component_id.lower().endswith(tuple(each[0] for each in FORMATS)):
             component_id += self.file_format
+        view.refused = None
+        operator: Any = self  # the stubs know no answer of as_keywords()
+        again = operator.as_keywords(ignore=("ask",)) | {"component_id": component_id}
+        told = []
+        for part_id, part in parts_of(content, component_id, self.preset):
+            told.append((yield from self._push(context, part_of(content, part), part_id, again)))
+        return ". ".join(told)
+
+    def _push(
+        self, context: Context, content: Any, component_id: str, again: dict[str, Any]
+    ) -> Generator[Step, None, str]:
+        """Push one component; what is told of it."""
         suffix = Path(component_id).suffix.lower()
         path, kept = self.scratch() / f"component{suffix}", self.scratch() / "kept.blend"
         chosen = chosen_objects(content, suffix)
         closure = closure_of(content) if suffix == ".blend" else None
         metadata = describe(chosen, closure, comment=self.comment)
         push = Push(context, component_id, content)
-        view.refused = None
-        operator: Any = self  # the stubs know no answer of as_keywords()
-        again = operator.as_keywords(ignore=("ask",)) | {"component_id": component_id}
         try:
             missing = yield from export_steps(
                 path,

@@ -6,6 +6,8 @@ from pathlib import Path
 import bpy
 
 NAME = "ggg_cloud_addon"
+KINDS = (".blend", ".fbx", ".stl", ".glb", ".obj", ".usdz")
+"""One format of each of Blender's exporters; that of PLY is as that of STL."""
 
 
 class Studio:

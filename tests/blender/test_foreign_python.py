@@ -10,9 +10,9 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from studio import Studio, add, collection, mesh, push  # noqa: E402
+from studio import KINDS, Studio, add, collection, mesh, push  # noqa: E402
 
-from ggg_cloud_addon.blender.scene.export import FORMATS, export_component  # noqa: E402
+from ggg_cloud_addon.blender.scene.export import export_component  # noqa: E402
 from ggg_cloud_addon.blender.scene.load import load_component  # noqa: E402
 from ggg_cloud_addon.blender.scene.trust import may_run_scripts  # noqa: E402
 
@@ -133,7 +133,7 @@ def save(path):
     bpy.ops.wm.save_as_mainfile(filepath=str(path))
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", KINDS)
 def test_a_push_and_its_picture_run_nothing(witness, suffix, tmp_path):
     loud()
     export_component(tmp_path / f"arm{suffix}", bpy.context.scene, name="arm", preview=tmp_path / "arm.png")
@@ -158,7 +158,7 @@ def test_a_pull_a_link_an_update_and_the_next_push_run_nothing(witness, link, tm
     studio.open("bob")
     bpy.ops.ggg_cloud.update(component_id="arm.blend", discard=True)
     bpy.context.scene.frame_set(7)
-    for suffix in FORMATS:
+    for suffix in KINDS:
         bpy.ops.ggg_cloud.export_upload(source="SCENE", component_id=f"set{suffix}")
     assert witnesses(witness) == []
 
@@ -208,7 +208,7 @@ def test_a_quiet_component_that_was_appended_stays_quiet_in_every_push(witness, 
     new_file()
     load_component(tmp_path / "arm.blend", "arm", context=bpy.context)
     assert not bpy.app.autoexec_fail
-    for suffix in FORMATS:
+    for suffix in KINDS:
         hidden_too = list(bpy.context.scene.objects)
         export_component(tmp_path / f"set{suffix}", hidden_too, name="set", preview=tmp_path / "set.png")
     assert witnesses(witness) == []

@@ -14,12 +14,13 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from ggg_cloud_addon.blender.scene import SceneError  # noqa: E402
-from ggg_cloud_addon.blender.scene.convert import EXCHANGE_FORMATS  # noqa: E402
-from ggg_cloud_addon.blender.scene.export import FORMATS, export_component, selected_objects  # noqa: E402
+from ggg_cloud_addon.blender.scene.export import export_component, selected_objects  # noqa: E402
 from ggg_cloud_addon.blender.scene.export_options import ExportOptions  # noqa: E402
 from ggg_cloud_addon.blender.scene.load import load_component  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("empty_scene")
+EXCHANGE_FORMATS = (".fbx", ".stl", ".gltf", ".glb")  # the others are in test_formats.py
+FORMATS = (".blend", *EXCHANGE_FORMATS)
 NAMED = [suffix for suffix in FORMATS if suffix != ".stl"]  # STL stores triangles and no names
 
 
@@ -357,7 +358,7 @@ def into_a_folder(path):
         ("a.glb", lambda _: [], "Nothing is selected"),
         ("a.blend", lambda _: add_collection("Void"), '"Void" is empty'),
         ("a.fbx", lambda _: bpy.context.scene, '"Scene" is empty'),
-        ("a.obj", lambda _: [add_mesh("Cube")], '"a.obj" cannot be pushed'),
+        ("a.dae", lambda _: [add_mesh("Cube")], '"a.dae" cannot be pushed'),
         ("a", lambda _: [add_mesh("Cube")], '"a" cannot be pushed'),
         ("a.stl", add_camera, '"Part" holds nothing that .stl can store'),
         ("a.stl", add_vertex, "no faces"),
@@ -579,7 +580,7 @@ def test_a_damaged_file_is_refused_whole(suffix, damage, link, tmp_path):
         ("gone.blend", False, "cannot be opened"),
         ("gone.stl", False, "cannot be opened"),
         ("a.fbx", True, "cannot be linked"),
-        ("a.obj", False, "cannot be brought"),
+        ("a.dae", False, "cannot be brought"),
     ],
 )
 def test_what_cannot_be_loaded_is_said(name, link, says, tmp_path):

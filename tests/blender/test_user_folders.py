@@ -11,9 +11,9 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from blender_folders import found_in  # noqa: E402
-from studio import add, mesh  # noqa: E402
+from studio import KINDS, add, mesh  # noqa: E402
 
-from ggg_cloud_addon.blender.scene.export import FORMATS, export_component  # noqa: E402
+from ggg_cloud_addon.blender.scene.export import export_component  # noqa: E402
 from ggg_cloud_addon.blender.scene.load import load_component  # noqa: E402
 
 WHEELS = "extensions/.local/lib/python{}.{}/site-packages".format(*sys.version_info)
@@ -42,7 +42,7 @@ def resources() -> Iterator[Path]:
         (folder / name).unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", KINDS)
 def test_a_push_with_its_picture_and_a_pull(empty_scene, resources, suffix, tmp_path):
     add("Cube", mesh("Cube"))
     before = found_in(resources)

@@ -123,6 +123,24 @@ def test_what_is_pushed_from_a_scene_comes_into_another_in_each_format(shell: Sh
     assert not list(shell.tmp.glob("ggg*"))
 
 
+def test_options_and_presets_of_exporters(shell: Shell, robot: Path) -> None:
+    push = ("push", robot, "--collection=Arm", "--id=arm.stl", "--export-option")
+    wrong, refused, pushed, links = shell.run_each(
+        (*push, "ascii_formt=true"),
+        (*push, "use_batch=true"),
+        (*push, "ascii_format=true", "--export-option", "global_scale=2", "--export-preset", "3d printer"),
+        ("push", robot, "--scene", "--id=bot/r2.stl", "--export-preset=URDF", "--json"),
+    )
+    wrong.check_refused(1, '"ascii_formt"', '"ascii_format"')
+    refused.check_refused(1, '"use_batch"')
+    pushed.check_done()
+    text = (shell.store / "arm.stl").read_text(encoding="utf-8")
+    assert max(float(line.split()[1]) for line in text.splitlines() if "vertex" in line) == 8  # the option wins
+    ids = [each["component_id"] for each in links.check_done().document]
+    assert sorted(ids) == ["bot/r2/Base.stl", "bot/r2/Lower.stl", "bot/r2/Upper.stl"]
+    assert len({(shell.store / each).read_bytes()[84:] for each in ids}) == 1  # the same cube, wherever it stands
+
+
 def test_a_pull_into_a_scene_adds_to_it_or_links(shell: Shell, robot: Path) -> None:
     for answer in shell.run_each(
         ("push", "robot.blend", "--collection=Arm"),
@@ -188,7 +206,7 @@ def test_a_scene_that_gives_nothing_is_told_and_nothing_is_stored(shell: Shell, 
         (("push", "empty.blend", "--scene"), 1, "empty"),
         (("push", "robot.blend", "--collection", "Leg"), 1, "Leg"),
         (("push", "robot.blend", "--collection", ""), 1, "collection"),
-        (("push", "robot.blend", "--scene", "--id", "robot.obj"), 1, "robot.obj"),
+        (("push", "robot.blend", "--scene", "--id", "robot.dae"), 1, "robot.dae"),
         (("push", "torn.blend", "--scene"), 1, "torn.blend"),
         (("push", "gone.blend", "--scene"), 1, "gone.blend"),
         (("push", "folder.blend", "--scene"), 1, "folder.blend"),

@@ -22,7 +22,7 @@ import bpy
 from . import SceneError
 from .trust import may_run_scripts
 
-EXCHANGE_FORMATS = (".fbx", ".stl", ".gltf", ".glb")
+EXCHANGE_FORMATS = (".fbx", ".stl", ".gltf", ".glb", ".obj", ".ply", ".usdz", ".usdc", ".usda", ".usd")
 
 Result = TypeVar("Result")
 

@@ -21,13 +21,17 @@ from .closure import Closure, Content, closure_of, named, objects_in
 from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
 from .export_options import ExportOptions
 from .layers import Hidden
+from .operator_presets import find_preset
 from .physics import add_rigid_bodies, world_settings
 
 FORMATS = (".blend", *EXCHANGE_FORMATS)
 
 # What Blender's exporters write; an empty may be an instance of a collection.
 _SURFACES = {"MESH", "CURVE", "SURFACE", "META", "FONT", "EMPTY"}
-_TYPES = dict.fromkeys(EXCHANGE_FORMATS, _SURFACES | {"CAMERA", "LIGHT", "ARMATURE"}) | {".stl": _SURFACES}
+_ONLY_SURFACES = (".stl", ".obj", ".ply")
+_TYPES = dict.fromkeys(EXCHANGE_FORMATS, _SURFACES | {"CAMERA", "LIGHT", "ARMATURE"}) | dict.fromkeys(
+    _ONLY_SURFACES, _SURFACES
+)
 
 
 def selected_objects(context: Context) -> list[Object]:
@@ -74,7 +78,8 @@ def export_steps(
 
     A `.blend` holds a scene called `name` (or the scene itself), so it opens like any file. The other formats
     hold what the viewport shows, modifiers applied: given objects are written even when hidden, hidden ones of
-    a collection or a scene are left out. 1 m stays 1 m; STL knows no unit and takes the scene's bare numbers.
+    a collection or a scene are left out, but for the armatures that deform what is written. 1 m stays 1 m; STL, OBJ
+    and PLY know no unit and take the scene's bare numbers.
     A `.blend` holds the closure of what is given and nothing else, see :mod:`.closure`. It takes in the textures,
     libraries and other files that it needs, unless the options say otherwise; files beside it get a folder beside
     `path`.
@@ -88,6 +93,9 @@ def export_steps(
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise SceneError(f'"{path.name}" cannot be pushed: choose one of {", ".join(FORMATS)}.')
+    if suffix == ".blend" and options.settings:
+        raise SceneError(f"A .blend takes no options of an exporter: leave out {', '.join(options.settings)}.")
+    preset = find_preset(options.preset, suffix)
     chosen = chosen_objects(objects, suffix)
     if suffix in EXCHANGE_FORMATS and not any(obj.type in _TYPES[suffix] for obj in chosen):
         raise SceneError(f'"{name}" holds nothing that {suffix} can store: choose meshes, or push a .blend.')
@@ -113,6 +121,8 @@ def export_steps(
             # What is shaped by other objects needs them until it is written: an exporter keeps no pointer to them.
             outside = [named(each) for each in closure.outside if suffix == ".blend" or isinstance(each, Scene)]
             request |= {"scene": scene_name, "outside": outside, "standing": standing}
+            request |= {"preset": preset.settings[suffix], "at_origin": preset.by_object}
+            request |= {"files": options.files} if suffix == ".obj" else {}  # its materials are files of their own
             conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved, caches=baked)
             yield conversion
             problems = conversion.result()
@@ -132,11 +142,26 @@ def export_steps(
 
 def chosen_objects(objects: Content, suffix: str) -> list[Object]:
     """Return the objects that a file of this kind gets, each once; raise SceneError when there are none."""
+    found = _found_objects(objects, suffix)
+    if suffix in EXCHANGE_FORMATS and suffix not in _ONLY_SURFACES:
+        found += [rig for obj in found for rig in _rigs(obj)]  # which artists hide
+    return list(dict.fromkeys(found))
+
+
+def _rigs(obj: Object) -> Iterator[Object]:
+    """The armatures that deform it."""
+    modifiers: Any = obj.modifiers  # the stubs know what all modifiers have
+    yield from (each.object for each in modifiers if each.type == "ARMATURE" and each.object)
+    if obj.parent and obj.parent_type == "ARMATURE":
+        yield obj.parent
+
+
+def _found_objects(objects: Sequence[Object] | Collection | Scene, suffix: str) -> list[Object]:
     visible_only = suffix in EXCHANGE_FORMATS
     if not isinstance(objects, Collection | Scene):
         if not objects:
             raise SceneError("Nothing is selected: select the objects to push.")
-        return list(dict.fromkeys(objects))
+        return list(objects)
     title = f'The {"scene" if isinstance(objects, Scene) else "collection"} "{objects.name}"'
     found = list(objects.objects if isinstance(objects, Scene) else objects_in(objects))
     if not found and not (isinstance(objects, Scene) and not visible_only and loose_assets()):

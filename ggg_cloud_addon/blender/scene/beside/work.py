@@ -72,7 +72,7 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
                     pack()
                 else:
                     put_beside(target.parent, request["name"])
-            write_blend(target, compress=request["compress"])
+        write_blend(target, compress=request["compress"])
     else:
         export(target, request)
     return found

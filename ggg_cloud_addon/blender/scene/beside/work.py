@@ -76,7 +76,7 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
                     pack()
                 else:
                     put_beside(target.parent, request["name"])
-            write_blend(target, compress=request["compress"])
+        write_blend(target, compress=request["compress"])
     else:
         with no_renderer():
             make_local()  # what is linked, the FBX exporter calls by the names of its libraries too

@@ -151,10 +151,13 @@ def straight_through(steps: Generator[Conversion, None, Result]) -> Result:
         return result
 
 
-def _environment(user_folder: str) -> dict[str, str]:
-    """The environment of a Blender that neither reads nor writes the user's own folders, whatever it does."""
+def _environment(folder: str) -> dict[str, str]:
+    """The environment of a Blender that has only this folder for what it keeps, also in the time that it runs.
+
+    On a full disk it makes no temporary folder of its own and uses the system's, with what is not ours in it.
+    """
     others = {name: value for name, value in os.environ.items() if not name.startswith("BLENDER_USER_")}
-    return others | {"BLENDER_USER_RESOURCES": user_folder}
+    return others | dict.fromkeys(("BLENDER_USER_RESOURCES", "TMPDIR", "TMP", "TEMP"), folder)
 
 
 def _blender() -> list[str]:

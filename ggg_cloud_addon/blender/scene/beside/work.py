@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,6 @@ def main() -> None:
     except Exception as fault:  # noqa: BLE001 - who waits for the answer has to hear of it
         answer["error"] = f'"{source.name}" cannot be converted: {" ".join(str(fault).split())}.'
     Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
-    shutil.rmtree(bpy.app.tempdir, ignore_errors=True)  # which Blender itself would remove at its exit
     os._exit(0)  # Blender 4.2 as a Python module crashes at exit once glTF was used
 
 

@@ -138,6 +138,8 @@ def _push(args: argparse.Namespace) -> Answer:
 
 def _pull(args: argparse.Namespace) -> Answer:
     manager = _manager(args)
+    if args.override and not args.link:
+        raise UsageError("--override goes with --link.")
     if args.into:
         if args.target:
             raise UsageError("Give either a PATH to write, or --into a scene.")
@@ -167,7 +169,7 @@ def _pull_into_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
         path = into.parent / LINKED_FOLDER / args.id if args.link else Path(folder, name)
         with headless.put_back_on_error(path):
             info = _download(args, manager, path)
-            objects = headless.load_into(into, path, args.id, link=args.link)
+            objects = headless.load_into(into, path, args.id, link=args.link, override=args.override)
     Guard(manager, args).remember_pull(info, into, path, is_current=args.version_id is None)
     say(args, f"Pulled {args.id} into {into} ({objects} object{'s' if objects != 1 else ''}).")
     return {**asdict(info), "path": str(into), "objects": objects}, False

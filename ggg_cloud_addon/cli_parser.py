@@ -78,7 +78,10 @@ def make_parser() -> argparse.ArgumentParser:
     pull.add_argument(
         "--into", type=_path, metavar="FILE.blend", help="append or import it there, and save (needs Blender)"
     )
-    pull.add_argument("--link", action="store_true", help="with --into: link to it instead")
+    pull.add_argument("--link", action="store_true", help="with --into: link to it instead, as an instance")
+    pull.add_argument(
+        "--override", action="store_true", help="with --link: as library overrides, which can be posed and changed"
+    )
 
     verb("list", "List the components.")
     info = verb("info", "Tell everything about one component.")

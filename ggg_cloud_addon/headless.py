@@ -162,16 +162,23 @@ def exported(
         yield Exported(path, metadata, missing, kept)
 
 
-def load(path: Path, component_id: str, *, link: bool = False) -> int:
+def load(path: Path, component_id: str, *, link: bool = False, override: bool = False) -> int:
     """Bring a component's file into the open scene; returns the number of its objects.
+
+    With ``link`` it is linked, and with ``override`` as library overrides.
 
     Raises:
         SceneError: Blender cannot read it.
     """
     with blender() as bpy:
+        from .blender.scene.link import link_component
         from .blender.scene.load import load_component
 
-        return len(load_component(path, Path(component_id).stem, context=bpy.context, link=link))
+        name = Path(component_id).stem
+        if link:
+            linked = link_component(path, name, context=bpy.context, override=override)
+            return len(linked.collection.all_objects)
+        return len(load_component(path, name, context=bpy.context))
 
 
 def save_scene(path: Path) -> None:
@@ -199,7 +206,7 @@ def save_scene(path: Path) -> None:
             os.replace(part, path)
 
 
-def load_into(scene: Path, path: Path, component_id: str, *, link: bool = False) -> int:
+def load_into(scene: Path, path: Path, component_id: str, *, link: bool = False, override: bool = False) -> int:
     """Bring a component's file into a .blend file, a new one if it is not there; returns the number of its objects.
 
     Raises:
@@ -211,7 +218,7 @@ def load_into(scene: Path, path: Path, component_id: str, *, link: bool = False)
         open_scene(scene)
     else:
         empty_scene()
-    objects = load(path, component_id, link=link)
+    objects = load(path, component_id, link=link, override=override)
     now = scene.stat() if scene.exists() else None
     if (seen and (seen.st_size, seen.st_mtime_ns)) != (now and (now.st_size, now.st_mtime_ns)):
         raise SceneError(f'"{scene}" was saved by somebody else meanwhile, so it was left alone; try again.')

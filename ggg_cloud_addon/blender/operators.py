@@ -20,7 +20,9 @@ from .scene import LINKED_FOLDER, MissingFilesError, SceneError
 from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, picture_of, selected_objects
 from .scene.export_options import LOST
+from .scene.link import link_version
 from .scene.load import load_steps
+from .scene.provenance import Origin
 from .shown import counted, newer_blender, shown_size
 from .text import draw_text
 from .view import Refused, Row, view
@@ -200,7 +202,13 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
     component_id: StringProperty(name="Component", options={"SKIP_SAVE"})  # type: ignore[valid-type]
     link: BoolProperty(  # type: ignore[valid-type]
         name="Link",
-        description="Link to the pulled .blend file instead of appending what is in it",
+        description="Link to the pulled .blend file instead of appending what is in it: an instance that can be moved, "
+        "at the 3D cursor",
+        options={"SKIP_SAVE"},
+    )
+    override: BoolProperty(  # type: ignore[valid-type]
+        name="Library Override",
+        description="With Link: make library overrides of all of it, so that it can be posed and changed here",
         options={"SKIP_SAVE"},
     )
     version_id: StringProperty(  # type: ignore[valid-type]
@@ -220,34 +228,39 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         # The list may not be there yet, or not whole: what is typed counts too.
         column.prop_search(self, "component_id", state_of(context), "components", results_are_suggestions=True)
         column.prop(self, "link")
+        if self.link:
+            column.prop(self, "override")
         picture = icon_of(self.component_id)
         if picture:
             column.template_icon(picture, scale=PICTURE_SCALE)
 
     def steps(self, context: Context) -> Steps:
-        """Download it, to be appended into a temporary file, to be linked into one that stays; then load it."""
+        """Download it; then append it, or put it where it stays and link to it."""
         if not self.component_id:
             raise SceneError("No component is chosen; choose one in the list.")
-        storage = storage_name(context)
-        if not self.link:
-            target, info = yield from fetch(context, self.component_id, self.version_id, self.scratch())
-        elif bpy.data.filepath:
-            target = linked_folder() / self.component_id
-            info = yield from download(context, self.component_id, self.version_id, target, beside=True)
-        else:
+        if self.link and not bpy.data.filepath:
             raise SceneError(f'Save this file first: what is linked is kept in "{LINKED_FOLDER}" beside it.')
-        newer = newer_blender(info["metadata"])
-        name = Path(self.component_id).stem
+        storage = storage_name(context)
+        path, info = yield from fetch(context, self.component_id, self.version_id, self.scratch())
+        name, came_from = Path(self.component_id).stem, origin(storage, info)
         try:
-            loaded = yield from load_steps(target, name, context=context, link=self.link)
+            if self.link:
+                told = self._link(path, name, came_from, context)
+            else:
+                loaded = yield from load_steps(path, name, context=context)
+                note_pull(context, loaded, came_from)
+                told = f'Pulled "{self.component_id}": {counted(len(loaded.collection.all_objects), "object")}'
         finally:
-            if not self.link:
-                target.unlink(missing_ok=True)
-        note_pull(context, loaded, origin(storage, info))
-        told = f'Pulled "{self.component_id}": {counted(len(loaded.collection.all_objects), "object")}'
-        lacking = info["lacking"] if not (self.link or bpy.data.filepath) else 0
+            path.unlink(missing_ok=True)
+        lacking = 0 if bpy.data.filepath else info["lacking"]
         unsaved = f"Save this file and pull it again: it needs {counted(lacking, 'file')} beside it" if lacking else ""
-        return ". ".join(each for each in (told, newer, unsaved) if each)
+        return ". ".join(each for each in (told, newer_blender(info["metadata"]), unsaved) if each)
+
+    def _link(self, path: Path, name: str, came_from: Origin, context: Context) -> str:
+        place = linked_folder() / self.component_id
+        linked = link_version(path, place, name, came_from, context=context, override=self.override)
+        look_at_file(context)
+        return f'Linked "{self.component_id}": {counted(len(linked.collection.all_objects), "object")}'
 
 
 class GGG_CLOUD_OT_refresh(WorkerOperator):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,36 +23,34 @@ class Loaded(NamedTuple):
 
     collection: Collection
     names: dict[ID, str]
-    """What each datablock is called in the file; of what was linked nothing is told."""
+    """What each datablock is called in the file."""
 
 
-def load_component(path: Path, name: str, *, context: Context, link: bool = False) -> list[Object]:
+def load_component(path: Path, name: str, *, context: Context) -> list[Object]:
     """Do all of :func:`load_steps` before returning."""
-    return list(straight_through(load_steps(path, name, context=context, link=link)).collection.all_objects)
+    return list(straight_through(load_steps(path, name, context=context)).collection.all_objects)
 
 
-def load_steps(path: Path, name: str, *, context: Context, link: bool = False) -> Generator[Conversion, None, Loaded]:
+def load_steps(path: Path, name: str, *, context: Context) -> Generator[Conversion, None, Loaded]:
     """Bring the file's objects into the open scene, in a new collection called `name`.
 
     Blender makes the collection's name unique. Its objects become the selection, and edit mode is left. Of a
     `.blend` the content of its scenes comes, child collections kept, or of a file without scenes its collections
-    and objects; with `link` they stay in the library `path`, which must then stay where it is.
+    and objects.
     Yields the conversion that has to end before it goes on, if there is one; the open file is not touched before.
 
     Raises SceneError when the file cannot be read or holds no objects; the open file is then as it was.
     """
-    loaded = yield from read_steps(path, name, link=link)
+    loaded = yield from read_steps(path, name)
     _show(loaded.collection, context)
     return loaded
 
 
-def read_steps(path: Path, name: str, *, link: bool = False) -> Generator[Conversion, None, Loaded]:
+def read_steps(path: Path, name: str) -> Generator[Conversion, None, Loaded]:
     """Do the same, but leave the new collection out of all scenes."""
     suffix = path.suffix.lower()
     if suffix not in (".blend", *EXCHANGE_FORMATS):
         raise SceneError(f'"{path.name}" cannot be brought into a scene: Blender does not know its format.')
-    if link and suffix != ".blend":
-        raise SceneError(f'"{path.name}" cannot be linked, only a .blend can: append it instead.')
     if not path.is_file():
         raise SceneError(f'"{path.name}" cannot be opened: there is no such file.')
     with tempfile.TemporaryDirectory(prefix="ggg_cloud-", ignore_cleanup_errors=True) as folder:
@@ -64,7 +62,7 @@ def read_steps(path: Path, name: str, *, link: bool = False) -> Generator[Conver
             conversion.result()
         with _all_or_nothing() as before:
             collection = bpy.data.collections.new(name)
-            names = _load_blend(blend, collection, link=link)
+            names = _load_blend(blend, collection)
             if not collection.all_objects:
                 raise SceneError(f'"{path.name}" holds no objects.')
             unused = _unused(before, collection, takes=blend != path)
@@ -91,20 +89,19 @@ def _all_or_nothing() -> Iterator[set[ID]]:
         raise
 
 
-def _load_blend(path: Path, collection: Collection, *, link: bool) -> dict[ID, str]:
+def _load_blend(path: Path, collection: Collection) -> dict[ID, str]:
     """Fill the collection; returns what everything is called in the file, where Blender may call it otherwise."""
     everything: dict[str, list[str]] = {}
     try:
         # The stubs do not know that it is a context manager.
-        with bpy.data.libraries.load(str(path), link=link) as (source, wanted):  # type: ignore[attr-defined,func-returns-value]
+        with bpy.data.libraries.load(str(path), link=False) as (source, wanted):  # type: ignore[attr-defined,func-returns-value]
             if source.scenes:
                 wanted.scenes = source.scenes
             else:
                 wanted.collections, wanted.objects = source.collections, source.objects
-            if not link:
-                everything = {kind: list(getattr(source, kind)) for kind in dir(source) if kind not in _NOT_PARTS}
-                for kind, names in everything.items():
-                    setattr(wanted, kind, list(names))
+            everything = {kind: list(getattr(source, kind)) for kind in dir(source) if kind not in _NOT_PARTS}
+            for kind, names in everything.items():
+                setattr(wanted, kind, list(names))
     except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
         raise SceneError(f'"{path.name}" cannot be opened: {reason}.') from error
@@ -161,16 +158,6 @@ def _unused(before: set[ID], collection: Collection, *, takes: bool) -> set[ID]:
     return {datablock for datablock in new if not (takes and isinstance(datablock, Action))}
 
 
-def add_linked(path: Path, collection: Collection) -> None:
-    """Link what is in the library `path` and not yet in the collection.
-
-    Raises SceneError when it cannot be read.
-    """
-    with _all_or_nothing() as before:
-        _load_blend(path, collection, link=True)
-        bpy.data.batch_remove(_unused(before, collection, takes=False))
-
-
 def leave_edit_mode(context: Context) -> None:
     """Blender appends nothing in it: the mode belongs to the active object, soon another one."""
     assert context.view_layer is not None
@@ -182,15 +169,20 @@ def leave_edit_mode(context: Context) -> None:
 
 def _show(collection: Collection, context: Context) -> None:
     """Link the collection to the current scene and make its objects the selection."""
-    scene, layer = context.scene, context.view_layer
-    assert scene is not None
-    assert layer is not None
+    assert context.scene is not None
     leave_edit_mode(context)
-    scene.collection.children.link(collection)
+    context.scene.collection.children.link(collection)
+    select_only(collection.all_objects, context)
+
+
+def select_only(objects: Iterable[Object], context: Context) -> None:
+    """Make these objects the selection, and the first of them that none of them is the parent of the active one."""
+    layer = context.view_layer
+    assert layer is not None
     layer.update()
     for obj in list(layer.objects.selected):
         obj.select_set(False, view_layer=layer)
-    loaded = set(collection.all_objects) & set(layer.objects)
+    loaded = set(objects) & set(layer.objects)
     for obj in loaded:
         obj.select_set(True, view_layer=layer)
     layer.objects.active = next((obj for obj in layer.objects if obj in loaded and obj.parent not in loaded), None)

@@ -148,6 +148,8 @@ def _pull(args: argparse.Namespace) -> Answer:
         return _pull_into_scene(args, manager)
     if args.link:
         raise UsageError("--link goes with --into.")
+    if args.reuse:
+        raise UsageError("--reuse goes with --into.")
     target = Path(args.target or ".")
     if target.is_dir() or (args.target or "").endswith(("/", os.sep)):
         target /= args.id.rpartition("/")[2]
@@ -169,7 +171,7 @@ def _pull_into_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
         path = into.parent / LINKED_FOLDER / args.id if args.link else Path(folder, name)
         with headless.put_back_on_error(path):
             info = _download(args, manager, path)
-            objects = headless.load_into(into, path, args.id, link=args.link, override=args.override)
+            objects = headless.load_into(into, path, args.id, link=args.link, override=args.override, reuse=args.reuse)
     Guard(manager, args).remember_pull(info, into, path, is_current=args.version_id is None)
     say(args, f"Pulled {args.id} into {into} ({objects} object{'s' if objects != 1 else ''}).")
     return {**asdict(info), "path": str(into), "objects": objects}, False

@@ -82,6 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
     pull.add_argument(
         "--override", action="store_true", help="with --link: as library overrides, which can be posed and changed"
     )
+    pull.add_argument("--reuse", action="store_true", help="with --into: materials and the like do not come twice")
 
     verb("list", "List the components.")
     info = verb("info", "Tell everything about one component.")

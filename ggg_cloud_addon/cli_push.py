@@ -80,14 +80,19 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
     ) as made:
         for problem in made.missing:
             print(f"Without it: {problem}.", file=sys.stderr)
+        if made.told:
+            print(made.told, file=sys.stderr)
         if args.beside:
             push_beside(guard, made.path, component_id, lambda: None)
         missing = [f"{problem}." for problem in made.missing]
-        answer = _push_one(args, manager, guard, Push(made.path, component_id, scene), made.metadata, None, missing)
+        answer, code = _push_one(
+            args, manager, guard, Push(made.path, component_id, scene), made.metadata, None, missing
+        )
+        answer |= {"left_out": list(made.left_out)}
         # What is stored is stored: a picture may take its time, or fail.
-        if not answer[0]["already_stored"] and (picture := made.picture()):
+        if not answer["already_stored"] and (picture := made.picture()):
             manager.put_preview(component_id, picture)
-        return answer
+        return answer, code
 
 
 def _push_one(

@@ -9,12 +9,11 @@ from bpy.types import Collection, Context
 
 from .connections import storage_name
 from .scene import SceneError
+from .scene.closure import ROOT, contents
 from .scene.load import Loaded
 from .scene.provenance import (
-    ROOT,
     Origin,
     changed,
-    contents,
     forget,
     is_linked,
     known_etag,
@@ -46,8 +45,10 @@ class Push:
         self._etag = known_etag(self._storage, component_id, collection)
         self._uid: int | None = None
         if collection and self._becomes(collection):
-            bpy.ops.ed.flush_edits()
-            self._uid, self._taken = collection.session_uid, take(contents(collection))
+            parts = contents(collection)
+            if not any(each.override_library for each in parts):  # on these nothing can be noted
+                bpy.ops.ed.flush_edits()
+                self._uid, self._taken = collection.session_uid, take(parts)
 
     @property
     def condition(self) -> str:

@@ -17,13 +17,14 @@ from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, 
 from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, MissingFilesError, SceneError
+from .scene.closure import closure_of, kinds_of
 from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, picture_of, selected_objects
 from .scene.export_options import LOST
 from .scene.link import link_version
 from .scene.load import load_steps
 from .scene.provenance import Origin
-from .shown import counted, newer_blender, shown_size
+from .shown import counted, newer_blender, shown_kinds, shown_size
 from .text import draw_text
 from .view import Refused, Row, view
 
@@ -87,7 +88,9 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
             component_id += self.file_format
         suffix = Path(component_id).suffix.lower()
         path, kept = self.scratch() / f"component{suffix}", self.scratch() / "kept.blend"
-        metadata = describe(chosen_objects(content, suffix), comment=self.comment)
+        chosen = chosen_objects(content, suffix)
+        closure = closure_of(content) if suffix == ".blend" else None
+        metadata = describe(chosen, closure, comment=self.comment)
         push = Push(context, component_id, content)
         view.refused = None
         operator: Any = self  # the stubs know no answer of as_keywords()
@@ -117,7 +120,9 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         if self.preview:
             yield from self._add_picture(storage_config(context), component_id, path, kept)
         told = _told(info)
-        return f"{told}, without {counted(len(missing), 'file')}: {'; '.join(missing)}" if missing else told
+        if missing:
+            told += f", without {counted(len(missing), 'file')}: {'; '.join(missing)}"
+        return f"{told}. {closure.left_out}" if closure and closure.left_out else told
 
     def _add_picture(
         self, config: dict[str, Any], component_id: str, path: Path, kept: Path
@@ -211,6 +216,11 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         description="With Link: make library overrides of all of it, so that it can be posed and changed here",
         options={"SKIP_SAVE"},
     )
+    reuse: BoolProperty(  # type: ignore[valid-type]
+        name="Reuse Data",
+        description="Materials, node groups, textures and images that are in this file already do not come again",
+        options={"SKIP_SAVE"},
+    )
     version_id: StringProperty(  # type: ignore[valid-type]
         name="Version", description="An older version of it; empty: the current one", options={"SKIP_SAVE"}
     )
@@ -230,6 +240,8 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         column.prop(self, "link")
         if self.link:
             column.prop(self, "override")
+        else:  # what is linked is never there twice
+            column.prop(self, "reuse")
         picture = icon_of(self.component_id)
         if picture:
             column.template_icon(picture, scale=PICTURE_SCALE)
@@ -247,9 +259,11 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
             if self.link:
                 told = self._link(path, name, came_from, context)
             else:
-                loaded = yield from load_steps(path, name, context=context)
+                loaded = yield from load_steps(path, name, context=context, reuse=self.reuse)
                 note_pull(context, loaded, came_from)
-                told = f'Pulled "{self.component_id}": {counted(len(loaded.collection.all_objects), "object")}'
+                objects = len(loaded.collection.all_objects)
+                what = shown_kinds(kinds_of(loaded.assets)) if loaded.assets else counted(objects, "object")
+                told = f'Pulled "{self.component_id}": {what}'
         finally:
             path.unlink(missing_ok=True)
         lacking = 0 if bpy.data.filepath else info["lacking"]

@@ -5,8 +5,6 @@ from typing import Any
 import bpy
 from bpy.types import ID, Collection, Object
 
-_TOLD = ("catalog_id", "description", "author", "license", "copyright")
-
 
 def loose_assets() -> set[ID]:
     """The assets of the open file that are in no scene."""
@@ -20,15 +18,3 @@ def loose_assets() -> set[ID]:
         and not (isinstance(each, Object) and each.users_scene)
         and not (isinstance(each, Collection) and each in shown)
     }
-
-
-def move_asset_mark(source: Any, target: Any) -> None:
-    """Mark a collection as the asset that another one is instead, unless that lies in a library."""
-    if source.library or not source.asset_data:
-        return
-    target.asset_mark()
-    for name in _TOLD:
-        setattr(target.asset_data, name, getattr(source.asset_data, name))
-    for tag in source.asset_data.tags:
-        target.asset_data.tags.new(tag.name)
-    source.asset_clear()

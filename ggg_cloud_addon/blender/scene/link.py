@@ -14,7 +14,8 @@ import bpy
 from bpy.types import ID, Collection, Context, Library, Object
 
 from . import SceneError
-from .load import leave_edit_mode, select_only
+from .closure import needs_of_all
+from .load import content_of, leave_edit_mode, opened, reason_of, select_only
 from .provenance import Origin, library_of, origin_of, remember
 
 
@@ -137,7 +138,7 @@ def _following(path: Path, place: Path, origin: Origin, *, to_override: bool = F
                 library.reload()
                 wrappers = _follow(library, place, before, editable)
             except RuntimeError as error:
-                raise SceneError(f'"{place.name}" cannot be updated: {_reason(error)}.') from error
+                raise SceneError(f'"{place.name}" cannot be updated: {reason_of(error)}.') from error
             yield wrappers
     except BaseException:
         library.reload()
@@ -215,46 +216,23 @@ def _linking(path: Path) -> Iterator[Top]:
 
 
 def _linked_top(path: Path) -> Top:
-    try:
-        # The stubs do not know that it is a context manager.
-        with bpy.data.libraries.load(  # type: ignore[attr-defined,func-returns-value]
-            str(path), link=True, relative=bool(bpy.data.filepath)
-        ) as (source, wanted):
-            if source.scenes:
-                wanted.scenes = source.scenes
-            else:
-                wanted.collections, wanted.objects = source.collections, source.objects
-    except (OSError, RuntimeError, ValueError) as error:
-        raise SceneError(f'"{path.name}" cannot be opened: {_reason(error)}.') from error
-    # What Blender could not read is None.
-    roots = [scene.collection for scene in wanted.scenes if scene]
-    if roots:  # two scenes may share what is in them
-        children = [child for root in roots for child in root.children]
-        return Top([*dict.fromkeys(children)], [*dict.fromkeys(obj for root in roots for obj in root.objects)])
-    collections: list[Collection] = [each for each in wanted.collections if each]
-    nested = {child for parent in collections for child in parent.children}
-    inside = {obj for parent in collections for obj in parent.objects}
-    objects = [each for each in wanted.objects if each and each not in inside]
-    return Top([each for each in collections if each not in nested], objects)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
+    with opened(path, link=True) as (source, wanted):
+        if source.scenes:
+            wanted.scenes = source.scenes
+        else:
+            wanted.collections, wanted.objects = source.collections, source.objects
+    return Top(*content_of(wanted))
 
 
 def _not_needed(before: set[ID]) -> set[ID]:
-    needs: dict[ID, set[ID]] = {}
-    everything = _users()
-    for datablock, users in everything.items():
-        for user in users:
-            needs.setdefault(user, set()).add(datablock)
+    needs, everything = needs_of_all(), _users().keys()
     needed = {each for each in everything if each in before or not (each.library or isinstance(each, Library))}
     ahead = [*needed]
     while ahead:
         fresh = needs.get(ahead.pop(), set()) - needed
         needed |= fresh
         ahead += fresh
-    return everything.keys() - needed - {each.library for each in needed}
+    return everything - needed - {each.library for each in needed}
 
 
 def _local(name: str, top: Top) -> Collection:

@@ -15,15 +15,11 @@ from typing import Any, NamedTuple
 import bpy
 import numpy as np
 from bpy.props import CollectionProperty, PointerProperty, StringProperty
-from bpy.types import ID, Collection, Key, Library, Object, PropertyGroup, Scene, WindowManager
+from bpy.types import ID, Collection, Library, Object, PropertyGroup
 
 from . import LINKED_FOLDER
+from .closure import NO_PARTS
 from .digest import custom_properties, digest
-
-ROOT = "/"
-"""What the collection itself is called among a component's parts."""
-_NO_PARTS = (Scene, Library, Key, WindowManager)
-
 
 MAX_RECORD = 1 << 20
 """Characters. The file may be anybody's, and what is longer was not written here."""
@@ -312,40 +308,10 @@ def forget(datablocks: Iterable[Any]) -> None:
                 datablock.property_unset("ggg_cloud")
 
 
-def contents(collection: Collection) -> dict[ID, str]:
-    """All that a push of the collection as a .blend takes along and that belongs to it, with its names.
-
-    What only an object outside of the collection needs does not belong to it.
-    """
-    needs: dict[ID, set[ID]] = {}
-    data: Any = bpy.data
-    for datablock, users in data.user_map().items():
-        for user in users:
-            needs.setdefault(user, set()).add(datablock)
-    inside: set[ID] = {collection}
-    ahead: list[ID] = [collection]
-    mine = set(collection.all_objects)
-    while ahead:
-        user = ahead.pop()
-        for each in needs.get(user, set()) - inside:
-            if isinstance(each, Object) and each not in mine and not isinstance(user, Collection):
-                continue
-            if isinstance(each, Collection) and isinstance(user, Object) and each != user.instance_collection:
-                continue
-            inside.add(each)
-            ahead.append(each)
-    return {each: each.name for each in inside if is_part(each)} | {collection: ROOT}
-
-
-def is_part(datablock: Any) -> bool:
-    """Whether it can be a part of a component that was not linked."""
-    return not (datablock.library or datablock.is_embedded_data or isinstance(datablock, _NO_PARTS))
-
-
 def _everything() -> Iterator[Any]:
     data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
     for datablock in data.user_map():
-        if not isinstance(datablock, _NO_PARTS):
+        if not isinstance(datablock, NO_PARTS):
             yield datablock
 
 

@@ -14,9 +14,10 @@ import bpy
 from bpy.types import ID, Collection, Context, Object
 from mathutils import Matrix
 
+from .closure import ROOT
 from .digest import custom_properties
 from .load import Loaded, leave_edit_mode
-from .provenance import ROOT, Origin, Part, part_name, parts, put, record_of, remember, take
+from .provenance import Origin, Part, part_name, parts, put, record_of, remember, take
 
 Named = tuple[str, str]
 """A type, and a name in the component's file."""

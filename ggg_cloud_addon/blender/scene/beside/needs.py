@@ -88,9 +88,14 @@ def make_local() -> None:
             if datablock.library:  # a path that begins with // is meant from the library's folder
                 _set_path(datablock, bpy.path.abspath(datablock.filepath, library=datablock.library))
     data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
-    for datablock in [*data.user_map()]:
-        if datablock.library or datablock.override_library:
+    users = data.user_map()
+    ahead = {each for each in users if each.library or each.override_library}
+    while ahead:
+        # After all that uses it, or Blender makes a copy and leaves the linked one to those (5.0, what is packed).
+        ready = {each for each in ahead if not (users[each] & ahead) - {each}} or ahead
+        for datablock in ready:
             datablock.make_local(clear_liboverride=True, clear_asset_data=False)
+        ahead = ahead - ready
 
 
 def pack() -> None:
@@ -161,6 +166,11 @@ def _is_inside(datablock: Any) -> bool:
     """Whether no file of its own is needed: it is packed, generated or built in."""
     if not datablock.filepath or datablock.filepath == BUILT_IN_FONT or _is_packed(datablock):
         return True
+    if getattr(datablock, "is_archive", False):  # a library of which all is packed (Blender 5)
+        return True
+    if getattr(datablock, "archive_libraries", ()):
+        data: Any = bpy.data
+        return not any(each.library == datablock for each in data.user_map())
     return _source(datablock) in ("GENERATED", "VIEWER")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import bpy
 
+from ..closure import cut
 from .formats import ConvertError, export, import_file, write_blend
 from .needs import make_local, outside_files, pack, problems, put_beside
 from .preview import render
@@ -46,8 +47,16 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
     Returns what is wrong with the files that it needs; then, unless the request allows that, nothing is made.
     """
     _open(source, request)
-    found: list[str] = []
+    data: Any = bpy.data
+    scene = data.scenes[request["scene"], None]
+    assert bpy.context.window is not None
+    bpy.context.window.scene = scene  # else it is any of those that were written too
     is_blend, files = target.suffix == ".blend", request["files"]
+    if request["outside"]:
+        cut(request["outside"], request["standing"], scene)
+        if not is_blend:  # its picture is made of it
+            write_blend(source, compress=False)
+    found: list[str] = []
     if (files != "LEAVE" or not is_blend) and target.suffix not in KEEPS_NO_TEXTURES:
         found = problems(outside_files(), packed=not is_blend or files == "PACK")
         found += [f'"{name}" was painted and not saved' for name in request["unsaved"] if name in bpy.data.images]
@@ -60,7 +69,7 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
                 pack()
             else:
                 put_beside(target.parent, request["name"])
-            write_blend(target, compress=request["compress"])
+        write_blend(target, compress=request["compress"])
     else:
         export(target, request)
     return found

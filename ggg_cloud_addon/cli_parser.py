@@ -66,6 +66,8 @@ def make_parser() -> argparse.ArgumentParser:
     needed = push.add_mutually_exclusive_group()
     needed.add_argument("--beside", action="store_true", help="what it needs becomes components beside it")
     needed.add_argument("--no-pack", action="store_true", help="leave textures and libraries of a scene where they are")
+    push.add_argument("--no-asset", action="store_true", help="do not mark a .blend of a scene for the asset browser")
+    push.add_argument("--tags", metavar="TAGS", help="of the asset, with commas between them")
     push.add_argument("--allow-missing", action="store_true", help="push a scene without the files that are missing")
 
     pull = verb("pull", "Fetch a component into a file, or into a scene.")

@@ -73,11 +73,15 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
     elif scene is None:
         raise UsageError("No scene is open; name the .blend file whose content is pushed.")
     files = "BESIDE" if args.beside else "LEAVE" if args.no_pack else "PACK"
-    options = ExportOptions(files=files, allow_missing=args.allow_missing)
+    options = ExportOptions(
+        files=files,
+        allow_missing=args.allow_missing,
+        asset=not args.no_asset,
+        tags=args.tags or "",
+        comment=args.comment or "",
+    )
     guard = Guard(manager, args)
-    with headless.exported(
-        component_id, collection=args.collection, selection=args.selection, options=options, comment=args.comment or ""
-    ) as made:
+    with headless.exported(component_id, collection=args.collection, selection=args.selection, options=options) as made:
         for problem in made.missing:
             print(f"Without it: {problem}.", file=sys.stderr)
         if made.told:

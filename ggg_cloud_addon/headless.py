@@ -134,7 +134,6 @@ def exported(
     collection: str | None = None,
     selection: bool = False,
     options: ExportOptions | None = None,
-    comment: str = "",
 ) -> Iterator[Exported]:
     """Export a collection, the selection, or else the whole scene; the file is there inside the block.
 
@@ -161,7 +160,7 @@ def exported(
                 suffix = path.suffix.lower()
                 chosen = chosen_objects(content, suffix)
                 closure = closure_of(content) if suffix == ".blend" else None
-                metadata = describe(chosen, closure, comment=comment)
+                metadata = describe(chosen, closure, comment=options.comment if options else "")
                 pointers = closure.pointers if closure else ()
                 left_out = [{"name": target.name, "used_by": user.name} for user, target in pointers]
                 told = closure.left_out if closure else ""

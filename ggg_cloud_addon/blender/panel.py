@@ -203,7 +203,6 @@ class GGG_CLOUD_PT_push(SidebarPanel):
         push.component_id = state.component_name
         push.source = state.source
         push.file_format = state.file_format
-        push.comment = state.comment
         for name in EXPORT_OPTIONS:
             setattr(push, name, getattr(state, name))
         column.operator("ggg_cloud.push", text="Push a File...", icon="FILEBROWSER")

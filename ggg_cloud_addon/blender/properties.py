@@ -40,7 +40,7 @@ _NOT_KEPT = {"SKIP_SAVE"}
 
 
 class ExportProperties:
-    """What may be chosen for a push: the fields of ExportOptions, and a comment."""
+    """What may be chosen for a push: the fields of ExportOptions."""
 
     files: EnumProperty(name="Its Files", items=FILES, options=_NOT_KEPT)  # type: ignore[valid-type]
     allow_missing: BoolProperty(  # type: ignore[valid-type]
@@ -53,6 +53,16 @@ class ExportProperties:
         description="Write the .blend compressed, to about a quarter of its size",
         default=True,
         options=_NOT_KEPT,
+    )
+    asset: BoolProperty(  # type: ignore[valid-type]
+        name="Mark as Asset",
+        description="Blender's asset browser shows what is pushed, with a picture, you as the author, the comment and "
+        "the tags; nothing is marked in your file",
+        default=True,
+        options=_NOT_KEPT,
+    )
+    tags: StringProperty(  # type: ignore[valid-type]
+        name="Tags", description="Of the asset, with commas between them: robot, gripper", options=_NOT_KEPT
     )
     apply_modifiers: BoolProperty(  # type: ignore[valid-type]
         name="Apply Modifiers", description="Write the shapes that the modifiers make", default=True, options=_NOT_KEPT
@@ -83,7 +93,7 @@ def export_options(properties: Any) -> ExportOptions:
 def draw_export_options(column: UILayout, properties: Any, suffix: str) -> None:
     """Those that the format has a use for."""
     names = (
-        ("files", "allow_missing", "compress")
+        ("files", "allow_missing", "compress", "asset", *(("tags",) if properties.asset else ()))
         if suffix == ".blend"
         else ("apply_modifiers", "axes", *(("scale",) if suffix in (".fbx", ".stl") else ()), "allow_missing")
     )

@@ -19,6 +19,7 @@ from .beside.needs import beside_folder, outside_files
 from .blend_file import has_end
 from .closure import Closure, Content, closure_of, named
 from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
+from .describe import user_name
 from .export_options import ExportOptions
 from .layers import Hidden
 from .physics import add_rigid_bodies, world_settings
@@ -101,7 +102,7 @@ def export_steps(
         unsaved = [image.name for image in bpy.data.images if image.is_dirty and not image.library]
         is_alone = options.files == "LEAVE" or not (unsaved or any(outside_files()) or _has_packed_links(closure))
         problems: list[str] = []
-        if suffix != ".blend" or closure.outside or not is_alone:
+        if suffix != ".blend" or closure.outside or options.asset or not is_alone:
             made.parent.mkdir()
             request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
             request |= {"scene": scene_name, "outside": [], "standing": {}}
@@ -109,8 +110,12 @@ def export_steps(
                 request |= {"outside": [named(each) for each in closure.outside], "standing": closure.standing()}
             else:  # what is shaped by other objects needs them, until it is written
                 request["outside"] = [named(each) for each in closure.outside if isinstance(each, Scene)]
-            conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved)
+            request |= {"name": name, "unsaved": unsaved, "author": user_name(), "picture": kept is not None}
+            conversion = Conversion(blend, made, **request)
             yield conversion
+            if conversion.crashed and options.asset:  # a picture is no reason not to store it
+                conversion = Conversion(blend, made, **request | {"picture": False})
+                yield conversion
             problems = conversion.result()
             if problems and not options.allow_missing:
                 raise MissingFilesError(name, problems)

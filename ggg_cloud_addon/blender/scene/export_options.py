@@ -26,6 +26,12 @@ class ExportOptions:
     """It goes out without the files that cannot be found or taken in."""
     compress: bool = True
     """A .blend is written compressed, to about a quarter."""
+    asset: bool = False
+    """In a .blend the component is marked for Blender's asset browser, with who pushes it as the author."""
+    tags: str = ""
+    """Of the asset, with commas between them."""
+    comment: str = ""
+    """The asset's description."""
     apply_modifiers: bool = True
     """FBX, STL and glTF hold the shapes that modifiers make."""
     axes: str = "DEFAULT"

@@ -14,7 +14,7 @@ import bpy
 from bpy.types import ID, Collection, Context, Library, Object
 
 from . import SceneError
-from .closure import needs_of_all
+from .closure import needed_by
 from .load import content_of, leave_edit_mode, opened, reason_of, select_only
 from .provenance import Origin, library_of, origin_of, remember
 
@@ -192,27 +192,27 @@ def _library_at(place: Path) -> Library | None:
     return next(here, None)
 
 
-def _users() -> dict[ID, set[ID]]:
-    """Return every datablock of the open file with those that use it."""
+def _everything() -> set[ID]:
     data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
-    users: dict[ID, set[ID]] = data.user_map()
-    return users
+    return set(data.user_map())
 
 
 @contextlib.contextmanager
 def _linking(path: Path) -> Iterator[Top]:
     """Link what is at the top of a file; what of it no local datablock needs at the end of the block goes away again,
     and all that came since when the block fails."""
-    before = set(_users())
+    before = {each.session_uid for each in _everything()}
     try:
         top = _linked_top(path)
         if not any(isinstance(each, Object) or each.all_objects for each in top.members):
             raise SceneError(f'"{path.name}" holds no objects.')
         yield top
     except BaseException:
-        bpy.data.batch_remove(_users().keys() - before)
+        bpy.data.batch_remove({each for each in _everything() if each.session_uid not in before})
         raise
-    bpy.data.batch_remove(_not_needed(before))
+    everything = _everything()
+    stays = {each for each in everything if each.session_uid in before or _is_local(each)}
+    bpy.data.batch_remove(everything - needed_by(stays))
 
 
 def _linked_top(path: Path) -> Top:
@@ -224,15 +224,8 @@ def _linked_top(path: Path) -> Top:
     return Top(*content_of(wanted))
 
 
-def _not_needed(before: set[ID]) -> set[ID]:
-    needs, everything = needs_of_all(), _users().keys()
-    needed = {each for each in everything if each in before or not (each.library or isinstance(each, Library))}
-    ahead = [*needed]
-    while ahead:
-        fresh = needs.get(ahead.pop(), set()) - needed
-        needed |= fresh
-        ahead += fresh
-    return everything - needed - {each.library for each in needed}
+def _is_local(datablock: ID) -> bool:
+    return not (datablock.library or isinstance(datablock, Library))
 
 
 def _local(name: str, top: Top) -> Collection:

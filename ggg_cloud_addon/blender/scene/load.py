@@ -13,6 +13,7 @@ import bpy
 from bpy.types import ID, Action, Collection, Context, Material, NodeTree, Object, Scene
 
 from . import SceneError
+from .assets import clear_our_mark
 from .closure import needs_of_all
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 from .layers import Hidden
@@ -137,6 +138,7 @@ def _append(path: Path, name: str) -> Loaded:
     }
     for each in names:
         _forget(each)
+        clear_our_mark(each)
         if each.override_library:  # of something that did not come along, or is not meant to
             each.make_local(clear_liboverride=True)
     children, objects = content_of(wanted)

@@ -9,7 +9,8 @@ from typing import Any
 import bpy
 
 from ..closure import cut
-from .formats import ConvertError, export, import_file, write_blend
+from .asset import mark
+from .formats import ConvertError, export, import_file, save_blend, write_blend
 from .needs import make_local, outside_files, pack, problems, put_beside
 from .preview import render
 
@@ -69,7 +70,10 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
                 pack()
             else:
                 put_beside(target.parent, request["name"])
-        write_blend(target, compress=request["compress"])
+        if request["asset"] and mark(scene, request):
+            save_blend(target, compress=request["compress"])
+        else:
+            write_blend(target, compress=request["compress"])
     else:
         export(target, request)
     return found

@@ -227,6 +227,16 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
     ask: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     """Ask which component first, as in the File menu."""
 
+    @classmethod
+    def description(cls, context: Context, properties: Any) -> str:
+        """What its button does."""
+        if not properties.link:
+            return "Bring a component into the open scene"
+        made = (
+            "make library overrides of it, to pose and change it" if properties.override else "make an instance of it"
+        )
+        return f"Link to the component and {made}"
+
     def invoke(self, context: Context, event: Event) -> Returned:
         """Begin, or ask first."""
         self._in_window = not bpy.app.background
@@ -274,7 +284,8 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         place = linked_folder() / self.component_id
         linked = link_version(path, place, name, came_from, context=context, override=self.override)
         look_at_file(context)
-        return f'Linked "{self.component_id}": {counted(len(linked.collection.all_objects), "object")}'
+        made = " as library overrides" if self.override else ""
+        return f'Linked "{self.component_id}"{made}: {counted(len(linked.collection.all_objects), "object")}'
 
 
 class GGG_CLOUD_OT_refresh(WorkerOperator):

@@ -175,6 +175,9 @@ class GGG_CLOUD_PT_components(SidebarPanel):
         link = linked.operator("ggg_cloud.pull", text="Link", icon="LINKED")
         link.component_id = chosen
         link.link = True
+        posed = linked.operator("ggg_cloud.pull", text="", icon="LIBRARY_DATA_OVERRIDE")
+        posed.component_id = chosen
+        posed.link = posed.override = True
         row.operator("ggg_cloud.details", text="", icon="INFO").component_id = chosen
         row.operator("ggg_cloud.delete", text="", icon="TRASH").component_id = chosen
 

@@ -56,6 +56,7 @@ for path in sys.argv[2:]:
         "objects": sorted(each.name for each in shown),
         "corners": sum(len(each.data.vertices) for each in shown),
         "libraries": [each.filepath for each in bpy.data.libraries],
+        "assets": [(each.name, len(each.asset_data.tags)) for each in bpy.data.collections if each.asset_data],
     }
 with open(sys.argv[1], "w") as stream:
     json.dump(answer, stream)
@@ -68,8 +69,8 @@ def in_blender(shell: Shell, code: str, *arguments: str | Path) -> None:
     subprocess.run(command, cwd=shell.work, env=shell.env, check=True, capture_output=True, timeout=120)
 
 
-def read_scenes(shell: Shell, *names: str) -> dict[str, Any]:
-    """What Blender shows of these files: meshes, instanced ones too, the corners of all, libraries."""
+def read_scenes(shell: Shell, *names: str | Path) -> dict[str, Any]:
+    """What Blender shows of these files: meshes, instanced ones too, the corners of all, libraries, and assets."""
     answer = shell.home / "answer.json"
     in_blender(shell, READ, answer, *(shell.work / name for name in names))
     found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
@@ -146,7 +147,10 @@ def test_a_pull_into_a_scene_adds_to_it_or_links(shell: Shell, robot: Path) -> N
     shell.run("pull", "robot.blend", "--into", "posed.blend", "--link", "--override").check_refused(
         1, "robot.blend", "no single collection"
     )
-    shell.run("push", robot, "--collection=Arm", "--id=posed.blend").check_done()
+    shell.run("push", robot, "--collection=Arm", "--id=posed.blend", "--tags=robot, arm").check_done()
+    shell.run("push", robot, "--collection=Arm", "--id=plain.blend", "--no-asset").check_done()
+    stored = read_scenes(shell, shell.store / "posed.blend", shell.store / "plain.blend")
+    assert [stored[name]["assets"] for name in ("posed.blend", "plain.blend")] == [[["Arm", 2]], []]
     shell.run("pull", "posed.blend", "--into", "posed.blend", "--link", "--override").check_done()
     found = read_scenes(shell, "posed.blend")["posed.blend"]
     assert (found["objects"], found["libraries"]) == (["Lower", "Upper"], ["//ggg_cloud/posed.blend"])

@@ -73,7 +73,8 @@ def link_component(path: Path, name: str, *, context: Context, override: bool = 
         collection = top.single or _local(name, top)
         library = top.members[0].library
         assert library is not None
-        empty: Any = bpy.data.objects.new(name, None)
+        # The overrides take its place; the name is for one of them.
+        empty: Any = bpy.data.objects.new("" if override else name, None)
         empty.instance_type, empty.instance_collection = "COLLECTION", collection
         _place(empty, context)
         shown = _overridden(empty, path, context) if override else [empty]

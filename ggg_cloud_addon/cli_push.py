@@ -84,7 +84,7 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
     with headless.exported(component_id, collection=args.collection, selection=args.selection, options=options) as made:
         for problem in made.missing:
             print(f"Without it: {problem}.", file=sys.stderr)
-        if made.told:
+        if made.told and not args.json:
             print(made.told, file=sys.stderr)
         if args.beside:
             push_beside(guard, made.path, component_id, lambda: None)

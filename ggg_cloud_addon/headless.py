@@ -187,7 +187,7 @@ def load(path: Path, component_id: str, *, link: bool = False, override: bool = 
         name = Path(component_id).stem
         if link:
             linked = link_component(path, name, context=bpy.context, override=override)
-            return len(linked.collection.all_objects)
+            return linked.object_count
         return len(load_component(path, name, context=bpy.context, reuse=reuse))
 
 

@@ -285,7 +285,7 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         linked = link_version(path, place, name, came_from, context=context, override=self.override)
         look_at_file(context)
         made = " as library overrides" if self.override else ""
-        return f'Linked "{self.component_id}"{made}: {counted(len(linked.collection.all_objects), "object")}'
+        return f'Linked "{self.component_id}"{made}: {counted(linked.object_count, "object")}'
 
 
 class GGG_CLOUD_OT_refresh(WorkerOperator):

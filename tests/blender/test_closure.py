@@ -310,10 +310,14 @@ def test_what_it_shows_instances_of_belongs_to_it_wherever_that_stands(studio):
     settings = bpy.data.particles[0]
     settings.render_type, settings.instance_object = "OBJECT", bpy.data.objects["particle"]
     orphan = bpy.data.objects.new("orphan", mesh("orphan"))
+    orphan.use_fake_user = True  # else Blender does not save it
     modify(bpy.data.objects["Arm"], "BOOLEAN", "object", orphan)  # it is nowhere but here
+    bpy.data.objects["Arm"]["no part of it"] = bpy.data.objects["beside"]
     push("arm")
-    assert "Left out" not in said()
+    assert '"beside" (used by "Arm"); put there' in said()
     pulled(studio, "arm.blend")
+    studio.save("bob")
+    studio.open("bob")
     assert here() == sorted(
         ["Arm", "Chair", "Cushion", "Empty", "Leg", "inside nodes", "orphan", "particle", "rig", "shape"]
     )

@@ -35,6 +35,10 @@ base = cube("Base", scene.collection, 6)
 bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath("unselected.blend"))
 base.select_set(True)
 bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath("robot.blend"))
+upper = arm.objects["Upper"]
+upper.data.materials.append(bpy.data.materials.new("Steel"))
+upper["stands on"] = base
+bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath("pointing.blend"))
 for name in ("heavy.blend", "other.blend"):
     base.data.clear_geometry()
     base.data.from_pydata([[random.random() for _ in range(3)] for _ in range(50_000)], [], [])
@@ -57,6 +61,7 @@ for path in sys.argv[2:]:
         "corners": sum(len(each.data.vertices) for each in shown),
         "libraries": [each.filepath for each in bpy.data.libraries],
         "assets": [(each.name, len(each.asset_data.tags)) for each in bpy.data.collections if each.asset_data],
+        "materials": sorted(each.name for each in bpy.data.materials if each.users),
     }
 with open(sys.argv[1], "w") as stream:
     json.dump(answer, stream)
@@ -155,6 +160,24 @@ def test_a_pull_into_a_scene_adds_to_it_or_links(shell: Shell, robot: Path) -> N
     found = read_scenes(shell, "posed.blend")["posed.blend"]
     assert (found["objects"], found["libraries"]) == (["Lower", "Upper"], ["//ggg_cloud/posed.blend"])
     assert not shell.parts()
+
+
+def test_what_goes_along_and_what_does_not_is_told_and_what_is_there_is_used_again(shell: Shell, scenes: Path) -> None:
+    shell.write("scene.blend", (scenes / "pointing.blend").read_bytes())
+    pushed, again, _ = shell.run_each(
+        ("push", "scene.blend", "--collection=Arm", "--json"),
+        ("push", "scene.blend", "--collection=Arm", "--id=again.blend"),
+        ("pull", "Arm.blend", "--into", "scene.blend", "--reuse"),
+    )
+    document = pushed.check_done().document
+    counts = {kind: document["metadata"][kind] for kind in ("objects", "meshes", "materials", "collections")}
+    assert counts == {"objects": "2", "meshes": "2", "materials": "1", "collections": "1"}
+    assert document["left_out"] == [{"name": "Base", "used_by": "Upper"}]
+    told = 'Left out, as not in the component: "Base" (used by "Upper"); put there what is to go along.\n'
+    assert (again.code, again.err) == (0, told)
+    found = read_scenes(shell, "scene.blend")["scene.blend"]
+    assert found["objects"] == ["Base", "Lower", "Lower.001", "Upper", "Upper.001"]
+    assert found["materials"] == ["Steel"]
 
 
 def test_a_scene_is_pushed_over_what_it_was_made_from(shell: Shell, zoe: Shell, robot: Path) -> None:

@@ -17,7 +17,7 @@ from . import MissingFilesError, SceneError
 from .assets import loose_assets
 from .beside.needs import beside_folder, outside_files
 from .blend_file import has_end
-from .closure import Closure, Content, closure_of, named
+from .closure import Closure, Content, closure_of, named, objects_in
 from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
 from .describe import user_name
 from .export_options import ExportOptions
@@ -97,6 +97,7 @@ def export_steps(
         blend, made = Path(folder, f"{path.stem}.blend"), Path(folder, "made", path.stem + suffix)
         content = objects if suffix == ".blend" and isinstance(objects, Collection | Scene) else chosen
         closure = closure_of(content)
+        standing = closure.standing() if suffix == ".blend" else {}
         scene_name = _write_blend(blend, content, name, options, is_final=suffix == ".blend")
         # What was painted is in memory only: no .blend that is written now has it.
         unsaved = [image.name for image in bpy.data.images if image.is_dirty and not image.library]
@@ -105,11 +106,9 @@ def export_steps(
         if suffix != ".blend" or closure.outside or options.asset or not is_alone:
             made.parent.mkdir()
             request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
-            request |= {"scene": scene_name, "outside": [], "standing": {}}
-            if suffix == ".blend":
-                request |= {"outside": [named(each) for each in closure.outside], "standing": closure.standing()}
-            else:  # what is shaped by other objects needs them, until it is written
-                request["outside"] = [named(each) for each in closure.outside if isinstance(each, Scene)]
+            # What is shaped by other objects needs them until it is written: an exporter keeps no pointer to them.
+            outside = [named(each) for each in closure.outside if suffix == ".blend" or isinstance(each, Scene)]
+            request |= {"scene": scene_name, "outside": outside, "standing": standing}
             request |= {"name": name, "unsaved": unsaved, "author": user_name(), "picture": kept is not None}
             conversion = Conversion(blend, made, **request)
             yield conversion
@@ -139,7 +138,7 @@ def chosen_objects(objects: Content, suffix: str) -> list[Object]:
             raise SceneError("Nothing is selected: select the objects to push.")
         return list(dict.fromkeys(objects))
     title = f'The {"scene" if isinstance(objects, Scene) else "collection"} "{objects.name}"'
-    found = list(objects.objects if isinstance(objects, Scene) else objects.all_objects)
+    found = list(objects.objects if isinstance(objects, Scene) else objects_in(objects))
     if not found and not (isinstance(objects, Scene) and not visible_only and loose_assets()):
         raise SceneError(f"{title} is empty: add an object, or choose something else to push.")
     if visible_only:
@@ -196,7 +195,7 @@ def _own_scene(
         hidden.add(layer)
         hidden.put(scene.view_layers[0], collection)
     if current.rigidbody_world and is_final:
-        made += add_rigid_bodies(scene, collection.all_objects, world_settings(current))
+        made += add_rigid_bodies(scene, objects_in(collection), world_settings(current))
     return scene
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from bpy.types import Collection, Object, ViewLayer
 
+from .closure import objects_in
+
 _OF_A_PART = ("exclude", "hide_viewport", "holdout", "indirect_only")
 _OF_THE_COMPONENT = ("holdout", "indirect_only")
 """That an artist has put it out of his sight is his own affair: who pulls it wants to see it."""
@@ -38,7 +40,7 @@ class Hidden:
                 for name in names:
                     if name in self.collections.get(each.collection, {}):
                         setattr(each, name, True)
-        for obj in self.objects & set(component.all_objects) & set(layer.objects):
+        for obj in self.objects & set(objects_in(component)) & set(layer.objects):
             obj.hide_set(True, view_layer=layer)
 
 

@@ -14,7 +14,7 @@ import bpy
 from bpy.types import ID, Collection, Context, Library, Object
 
 from . import SceneError
-from .closure import needed_by
+from .closure import needed_by, objects_in
 from .load import content_of, leave_edit_mode, opened, reason_of, select_only
 from .provenance import Origin, library_of, origin_of, remember
 
@@ -43,6 +43,11 @@ class Linked(NamedTuple):
     library: Library
     collection: Collection
     """What is instanced or overridden: the file's one collection, or a local one of all that is at its top."""
+
+    @property
+    def object_count(self) -> int:
+        """How many objects it has."""
+        return len(objects_in(self.collection))
 
 
 class _Names(NamedTuple):
@@ -205,7 +210,7 @@ def _linking(path: Path) -> Iterator[Top]:
     before = {each.session_uid for each in _everything()}
     try:
         top = _linked_top(path)
-        if not any(isinstance(each, Object) or each.all_objects for each in top.members):
+        if not any(isinstance(each, Object) or objects_in(each) for each in top.members):
             raise SceneError(f'"{path.name}" holds no objects.')
         yield top
     except BaseException:
@@ -278,7 +283,7 @@ def _overridden(empty: Any, path: Path, context: Context) -> list[Object]:
     if override is None:
         raise SceneError(f'"{path.name}" cannot be overridden: Blender gives no reason. Link it without.')
     bpy.data.objects.remove(empty)
-    return list(override.all_objects)
+    return objects_in(override)
 
 
 def _names(place: Path) -> _Names:

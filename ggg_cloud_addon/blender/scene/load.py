@@ -14,7 +14,7 @@ from bpy.types import ID, Action, Collection, Context, Material, NodeTree, Objec
 
 from . import SceneError
 from .assets import clear_our_mark
-from .closure import needs_of_all
+from .closure import keep_helpers, needs_of_all, objects_in
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 from .layers import Hidden
 from .physics import add_rigid_bodies, world_settings
@@ -43,7 +43,7 @@ class Loaded:
 def load_component(path: Path, name: str, *, context: Context, reuse: bool = False) -> list[Object]:
     """Do all of :func:`load_steps` before returning."""
     steps = load_steps(path, name, context=context, reuse=reuse)
-    return list(straight_through(steps).collection.all_objects)
+    return objects_in(straight_through(steps).collection)
 
 
 def load_steps(path: Path, name: str, *, context: Context, reuse: bool = False) -> Generator[Conversion, None, Loaded]:
@@ -78,11 +78,12 @@ def read_steps(path: Path, name: str, *, reuse: bool = False) -> Generator[Conve
             conversion.result()
         with _all_or_nothing() as before:
             loaded = _append(blend, name)
-            if not loaded.collection.all_objects and not loaded.assets:
+            if not objects_in(loaded.collection) and not loaded.assets:
                 raise SceneError(f'"{path.name}" holds no objects.')
             unused = _unused(before, {loaded.collection, *loaded.assets}, takes=blend != path)
             names = {each: name for each, name in loaded.names.items() if each not in unused}
             bpy.data.batch_remove(unused)
+            keep_helpers(each for each in names if isinstance(each, Object))
             if reuse:
                 names = reuse_same(names, before)
         return replace(loaded, names=names)
@@ -143,7 +144,7 @@ def _append(path: Path, name: str) -> Loaded:
             each.make_local(clear_liboverride=True)
     children, objects = content_of(wanted)
     assets: list[ID] = []
-    if not objects and not any(child.all_objects for child in children):
+    if not objects and not any(map(objects_in, children)):
         assets = _assets(names)
         children = [each for each in assets if isinstance(each, Collection)]
         objects = [each for each in assets if isinstance(each, Object)]
@@ -187,7 +188,7 @@ def _assets(names: dict[ID, str]) -> list[ID]:
     for each in found:
         if not isinstance(each, Object | Collection):
             each.use_fake_user = True
-    inside = {obj for each in found if isinstance(each, Collection) for obj in each.all_objects}
+    inside = {obj for each in found if isinstance(each, Collection) for obj in objects_in(each)}
     return [each for each in found if each not in inside]
 
 
@@ -247,8 +248,8 @@ def _show(loaded: Loaded, context: Context) -> None:
     scene.collection.children.link(collection)
     layer.update()
     loaded.hidden.put(layer, collection)
-    add_rigid_bodies(scene, collection.all_objects, loaded.physics)
-    select_only(collection.all_objects, context)
+    add_rigid_bodies(scene, objects_in(collection), loaded.physics)
+    select_only(objects_in(collection), context)
 
 
 def select_only(objects: Iterable[Object], context: Context) -> None:

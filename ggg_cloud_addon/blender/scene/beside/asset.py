@@ -6,6 +6,7 @@ from typing import Any
 from bpy.types import Object
 
 from ..assets import mark_as_ours
+from ..closure import objects_in
 from .preview import PIXELS
 from .sketch import sketch
 
@@ -30,14 +31,14 @@ def mark(scene: Any, options: dict[str, Any]) -> bool:
 
 
 def _tops(scene: Any) -> list[Any]:
-    collections = [each for each in scene.collection.children if each.all_objects]
+    collections = [each for each in scene.collection.children if objects_in(each)]
     return collections or [each for each in scene.collection.objects if not each.parent and each.type not in _NO_ASSETS]
 
 
 def _give_picture(datablock: Any) -> bool:
-    inside = {datablock, *datablock.children_recursive} if isinstance(datablock, Object) else set(datablock.all_objects)
+    inside = [datablock, *datablock.children_recursive] if isinstance(datablock, Object) else objects_in(datablock)
     try:
-        pixels = sketch(inside)
+        pixels = sketch(set(inside))
     except Exception as fault:  # noqa: BLE001 - whatever a picture meets, it must not cost the push
         print(f"No picture of {datablock.name}: {fault}", file=sys.stderr)
         return False

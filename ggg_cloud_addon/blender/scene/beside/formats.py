@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import bpy
 from bpy.types import ID, Screen, WindowManager, WorkSpace
 
-from ..closure import needed_by
+from ..closure import keep_helpers, needed_by
 
 _STL_HEADER, _STL_TRIANGLE = 84, 50  # bytes; the header ends with the number of triangles, as uint32
 _AXES: dict[str, dict[str, tuple[str, str]]] = {
@@ -84,6 +84,7 @@ def import_file(source: Path, target: Path, unit_system: str, unit_scale: float)
 
 def write_blend(target: Path, *, compress: bool) -> None:
     """Write the scene that is open, and what is marked as an asset and not part of it."""
+    keep_helpers(obj for obj in bpy.data.objects if not obj.library)
     bpy.data.libraries.write(str(target), _scene_and_assets(), path_remap="NONE", compress=compress)
 
 
@@ -101,6 +102,7 @@ def save_blend(target: Path, *, compress: bool) -> None:
     data: Any = bpy.data
     windows = {each for each in data.user_map() if isinstance(each, WindowManager | WorkSpace | Screen)}
     bpy.data.batch_remove(data.user_map().keys() - windows - needed_by(_scene_and_assets()))
+    keep_helpers(obj for obj in bpy.data.objects if not obj.library)
     bpy.ops.wm.save_as_mainfile(filepath=str(target), copy=True, compress=compress, relative_remap=False)
 
 

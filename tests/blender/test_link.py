@@ -175,6 +175,32 @@ def test_what_the_user_overrode_himself_is_still_the_component(studio):
     assert rows(studio) == [("arm", True, "")]
 
 
+def test_a_collection_that_the_new_version_does_not_have_takes_its_overrides_along(studio):
+    link(override=True)
+    studio.save("ada")
+    studio.open("author")
+    bpy.data.collections.remove(bpy.data.collections["inner"])
+    bpy.data.objects.remove(bpy.data.objects["Bolt"])
+    push("arm", "arm.blend")
+    studio.open("ada")
+    update()
+    arm = bpy.data.collections["arm", None]
+    assert (content(arm), list(arm.children)) == (["Plate", "Rig"], [])
+    assert arm.override_library.reference.name == "arm"
+    assert sorted(each.name for each in bpy.context.scene.objects) == ["Plate", "Rig"]
+
+
+def test_a_file_that_is_gone_comes_again(studio):
+    """Also when what was in it is not known any more, as its collection has another name now."""
+    link()
+    push_next(studio, "robot arm")
+    (studio.folder / "ggg_cloud" / "arm.blend").unlink()
+    studio.save("ada")
+    studio.open("ada")
+    update()
+    assert content(bpy.data.objects["arm"].instance_collection) == ["Nut", "Plate", "Rig"]
+
+
 def test_what_nothing_shows_any_more_is_no_component_of_the_file(studio):
     bpy.data.objects.remove(link())
     assert rows(studio) == []

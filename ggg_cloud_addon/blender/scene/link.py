@@ -318,8 +318,8 @@ def _follow(library: Library, place: Path, before: _Names, editable: set[str]) -
             for child in list(wrapper.children):
                 if child.is_missing:
                     wrapper.children.unlink(child)
-        shown = [each for each in bpy.data.collections if each.library == library and _is_shown(each, before)]
-        for was in shown:
+        linked = [each for each in bpy.data.collections if each.library == library]
+        for was in [each for each in linked if _was_component(each, before)]:
             now = top.single or next(iter(wrappers), None) or _local(place.stem, top)
             if now != was:
                 _show_instead(was, now)
@@ -332,9 +332,11 @@ def _follow(library: Library, place: Path, before: _Names, editable: set[str]) -
     return wrappers
 
 
-def _is_shown(collection: Collection, before: _Names) -> bool:
-    """Whether it was the component, or is in its place: what is missing has another name now."""
-    return collection.name == before.single or (collection.is_missing and collection.users > 0)
+def _was_component(collection: Collection, before: _Names) -> bool:
+    """Whether it was the component, or must have been if that is not known any more."""
+    if before.members:
+        return collection.name == before.single
+    return collection.is_missing and any(obj.instance_collection == collection for obj in bpy.data.objects)
 
 
 def _show_instead(was: Collection, now: Collection) -> None:

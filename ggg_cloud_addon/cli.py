@@ -9,8 +9,10 @@ import io
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -34,7 +36,7 @@ from .cloud_storage import (
     StorageSynchronizer,
     SyncConfig,
 )
-from .cloud_storage.blends import pull_beside
+from .cloud_storage.blends import lacking, pull_beside
 from .cloud_storage.check import check_storage
 from .cloud_storage.errors import ConfigError, InvalidIdError, MassDeleteError, StoreUnavailableError
 from .cloud_storage.log import default_log_folder, start_log
@@ -167,12 +169,22 @@ def _pull_into_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
     into = Path(args.into).resolve()
     name = Path(args.id).name
     manager.key_of(args.id)  # a bad ID is said before it becomes a path
+    guard = Guard(manager, args)
+    linked = into.parent / LINKED_FOLDER / args.id
     with tempfile.TemporaryDirectory(prefix="ggg_cloud_") as folder:
-        path = into.parent / LINKED_FOLDER / args.id if args.link else Path(folder, name)
-        with headless.put_back_on_error(path):
+        path = linked if args.link else Path(folder, name)
+        with headless.put_back_on_error(path), contextlib.ExitStack() as stack:
             info = _download(args, manager, path)
-            objects = headless.load_into(into, path, args.id, link=args.link, override=args.override, reuse=args.reuse)
-    Guard(manager, args).remember_pull(info, into, path, is_current=args.version_id is None)
+            file = path
+            if not args.link and path.suffix.lower() == ".blend" and lacking(manager, args.id, path):
+                # Its paths are meant from where it lies, and what it needs stays there. As a linked one has its name:
+                file = linked.with_suffix(f".{uuid.uuid4().hex[:8]}.blend")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                stack.callback(file.unlink, missing_ok=True)
+                shutil.copyfile(path, file)
+            pull_beside(guard, args.id, file, lambda: None)
+            objects = headless.load_into(into, file, args.id, link=args.link, override=args.override, reuse=args.reuse)
+    guard.remember_pull(info, into, path, is_current=args.version_id is None)
     say(args, f"Pulled {args.id} into {into} ({objects} object{'s' if objects != 1 else ''}).")
     return {**asdict(info), "path": str(into), "objects": objects}, False
 

@@ -9,7 +9,7 @@ from bpy.types import Collection, Context
 
 from .connections import storage_name
 from .scene import SceneError
-from .scene.closure import ROOT, contents
+from .scene.closure import ROOT, contents, objects_in
 from .scene.load import Loaded
 from .scene.provenance import (
     Origin,
@@ -123,7 +123,7 @@ def look_at_file(context: Context, *, vertices: float = QUICK) -> None:
             name = Path(known.component_id).stem
             found.append(InFile(name, known.component_id, is_linked=True, etag=known.etag, storage=there))
             continue
-        meshes: Any = {obj.data for obj in holder.all_objects if obj.type == "MESH"}
+        meshes: Any = {obj.data for obj in objects_in(holder) if obj.type == "MESH"}
         vertices -= sum(len(mesh.vertices) for mesh in meshes)
         found.append(
             InFile(

@@ -17,7 +17,7 @@ from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, 
 from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, MissingFilesError, SceneError
-from .scene.closure import closure_of, kinds_of
+from .scene.closure import closure_of, kinds_of, objects_in
 from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, picture_of, selected_objects
 from .scene.export_options import LOST
@@ -181,6 +181,11 @@ class GGG_CLOUD_OT_push(WorkerOperator):
         description="The component's ID in the storage; empty: the file's name",
         options={"SKIP_SAVE"},
     )
+    beside: BoolProperty(  # type: ignore[valid-type]
+        name="With What It Needs",
+        description="Textures, buffers, libraries and caches in its folder or below become components beside it",
+        options={"SKIP_SAVE"},
+    )
 
     def invoke(self, context: Context, event: Event) -> Returned:
         """Ask for the file first."""
@@ -192,7 +197,7 @@ class GGG_CLOUD_OT_push(WorkerOperator):
     def steps(self, context: Context) -> Steps:
         """Upload the file."""
         path = Path(bpy.path.abspath(self.filepath))
-        info = yield from _upload(context, path, self.component_id or path.name)
+        info = yield from _upload(context, path, self.component_id or path.name, beside=self.beside)
         look_at_file(context)
         return _told(info)
 
@@ -271,7 +276,7 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
             else:
                 loaded = yield from load_steps(path, name, context=context, reuse=self.reuse)
                 note_pull(context, loaded, came_from)
-                objects = len(loaded.collection.all_objects)
+                objects = len(objects_in(loaded.collection))
                 what = shown_kinds(kinds_of(loaded.assets)) if loaded.assets else counted(objects, "object")
                 told = f'Pulled "{self.component_id}": {what}'
         finally:
@@ -446,10 +451,11 @@ def download(
 def fetch(
     context: Context, component_id: str, version_id: str, scratch: Path
 ) -> Generator[Step, None, tuple[Path, dict[str, Any]]]:
-    """Download a component to be appended: to a file that the caller removes then. What it needs beside it stays
-    beside the open file, if that was saved."""
+    """Download a component to be appended: to a file that the caller removes then. What a .blend needs beside it stays
+    beside the open file, if that was saved; what another one needs is taken in when it is imported."""
     target = scratch / Path(component_id).name
-    info = yield from download(context, component_id, version_id, target)
+    is_blend = target.suffix.lower() == ".blend"
+    info = yield from download(context, component_id, version_id, target, beside=not is_blend)
     if not (info["lacking"] and bpy.data.filepath):
         return target, info
     # Its paths are meant from where it lies. A name of its own, as a component that is linked has the usual one.

@@ -112,7 +112,7 @@ def _download(
     info = manager.download_component(component_id, path, version_id=version_id, overwrite=overwrite, progress=tell)
     if beside:
         pull_beside(manager, component_id, Path(path), tell.stop_if_cancelled)
-    return _plain(info) | {"lacking": 0 if beside else lacking(Path(path))}
+    return _plain(info) | {"lacking": 0 if beside else lacking(manager, component_id, Path(path))}
 
 
 def _delete(manager: CloudStorageManager, tell: Teller, component_ids: list[str]) -> Plain:

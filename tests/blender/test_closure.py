@@ -261,6 +261,8 @@ def test_a_scene_takes_no_other_scene_along(studio):
     bpy.ops.wm.open_mainfile(filepath=str(studio.stored("all.blend")))
     (own,) = bpy.data.scenes
     assert (own.name, here(), own.background_set) == ("Scene", ["Arm"], None)
+    editor = own.sequence_editor
+    assert [each.scene for each in (editor.strips if hasattr(editor, "strips") else editor.sequences)] == [None]
     assert bpy.data.objects["Arm"]["scene"] == own
 
 

@@ -284,3 +284,61 @@ class Interrupt(MetaPathFinder):
 sys.meta_path.insert(0, Interrupt())
 sys.exit(cli.main())
 """
+
+
+NEEDY = """
+import os
+import bpy
+
+os.makedirs("model")
+bpy.ops.wm.read_factory_settings(use_empty=True)
+mesh = bpy.data.meshes.new("Plate")
+mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+mesh.materials.append(bpy.data.materials.new("Paint"))
+mesh.materials[0].use_nodes = True
+picture = bpy.data.images.new("wood", 4, 4)
+picture.filepath_raw = os.path.abspath("model/wood.png")
+picture.file_format = "PNG"
+picture.save()
+nodes = mesh.materials[0].node_tree
+texture = nodes.nodes.new("ShaderNodeTexImage")
+texture.image = bpy.data.images.load(picture.filepath_raw)
+nodes.links.new(texture.outputs[0], nodes.nodes["Principled BSDF"].inputs[0])
+bpy.context.scene.collection.objects.link(bpy.data.objects.new("Plate", mesh))
+bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath("model/plate.blend"), relative_remap=True)
+bpy.ops.file.make_paths_relative()
+bpy.ops.wm.save_mainfile()
+bpy.ops.export_scene.gltf(filepath=os.path.abspath("model/plate.gltf"), export_format="GLTF_SEPARATE")
+os._exit(0)
+"""
+PICTURES = """
+import os, sys
+import bpy
+
+with open(sys.argv[1], "w") as answer:
+    for path in sys.argv[2:]:
+        bpy.ops.wm.open_mainfile(filepath=path)
+        for image in bpy.data.images:
+            if image.users and image.type == "IMAGE":
+                print(os.path.basename(path), tuple(image.size), file=answer)
+os._exit(0)
+"""
+
+
+def test_what_a_file_needs_comes_into_the_scene_with_it(shell: Shell) -> None:
+    in_blender(shell, NEEDY)
+    for name in ("plate.gltf", "plate.blend"):
+        shell.run("push", f"model/{name}", "--id", f"parts/{name}", "--beside").check_done()
+        (shell.work / "model" / name).unlink()
+    answers = shell.run_each(
+        ("pull", "parts/plate.gltf", "--into", "of_gltf.blend"),
+        ("pull", "parts/plate.blend", "--into", "of_blend.blend"),
+        ("pull", "parts/plate.blend", "--into", "linked.blend", "--link"),
+    )
+    for each in answers:
+        each.check_done()
+    names = ("of_gltf.blend", "of_blend.blend", "linked.blend")
+    in_blender(shell, PICTURES, shell.work / "answer", *(shell.work / name for name in names))
+    assert (shell.work / "answer").read_text().splitlines() == [f"{name} (4, 4)" for name in names]
+    kept = sorted(each.name for each in (shell.work / "ggg_cloud/parts").iterdir())
+    assert kept == ["plate.blend", "wood.png"]

@@ -1,4 +1,5 @@
-"""The closure of a component: which datablocks belong to it. Push, pull, provenance and description all ask here.
+"""The closure of a component: which datablocks belong to it. Push, provenance and description ask here; a pull brings
+what a file holds, which is just that.
 
 **The rule.** A component is the collection, the objects or the scene that is pushed, with all that is in it, and the
 data that those use, directly or through others: meshes, materials, node groups, images, actions and so on. Of objects
@@ -177,14 +178,9 @@ def cut(outside: Iterable[Sequence[str]], standing: Mapping[str, Sequence[float]
     data: Any = bpy.data
     known = {named(each): each for each in data.user_map()}
     gone = [known[found] for each in outside if (found := (each[0], each[1], each[2])) in known]
-    scenes = {each for each in gone if isinstance(each, Scene)}
-    if scene.background_set in scenes:
-        scene.background_set = None  # no scene is its own background, and none shows itself
-    for strip in _strips(scene):
-        if getattr(strip, "scene", None) in scenes:
-            strip.scene = None
-    for each in scenes:
-        each.user_remap(scene)
+    for each in gone:
+        if isinstance(each, Scene):
+            each.user_remap(scene)  # but Blender lets no scene be its own background or strip
     moved = [(data.objects[name, None], numbers) for name, numbers in standing.items()]
     data.batch_remove(gone)
     for obj, numbers in moved:
@@ -203,13 +199,6 @@ def _kind(bases: tuple[type, ...]) -> str:
     """What ``bpy.data`` calls the place for datablocks of a type, such as ``meshes``."""
     places = {each.fixed_type.identifier: each.identifier for each in _PLACES}
     return next(str(places[base.__name__]) for base in bases if base.__name__ in places)
-
-
-def _strips(scene: Any) -> list[Any]:
-    editor = scene.sequence_editor
-    if editor is None:
-        return []
-    return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
 
 
 def _members(content: Content) -> tuple[set[ID], set[ID]]:

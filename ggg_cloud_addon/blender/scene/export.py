@@ -15,7 +15,7 @@ from bpy.types import Collection, Context, Object, Scene
 
 from . import MissingFilesError, SceneError
 from .assets import loose_assets
-from .beside.needs import beside_folder, outside_files
+from .beside.needs import beside_folder, caches, outside_files
 from .blend_file import has_end
 from .closure import Closure, Content, closure_of, named, objects_in
 from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
@@ -98,18 +98,24 @@ def export_steps(
         content = objects if suffix == ".blend" and isinstance(objects, Collection | Scene) else chosen
         closure = closure_of(content)
         standing = closure.standing() if suffix == ".blend" else {}
-        scene_name = _write_blend(blend, content, name, options, is_final=suffix == ".blend")
         # What was painted is in memory only: no .blend that is written now has it.
         unsaved = [image.name for image in bpy.data.images if image.is_dirty and not image.library]
-        is_alone = options.files == "LEAVE" or not (unsaved or any(outside_files()) or _has_packed_links(closure))
+        baked = caches()
+        is_needing = bool(unsaved or baked or any(outside_files()) or _has_packed_links(closure))
+        is_alone = options.files == "LEAVE" or not is_needing
+        is_final = suffix == ".blend" and is_alone and not closure.outside and not options.asset
+        scene_name = _write_blend(
+            blend, content, name, compress=options.compress and is_final, is_blend=suffix == ".blend"
+        )
         problems: list[str] = []
-        if suffix != ".blend" or closure.outside or options.asset or not is_alone:
+        if not is_final:
             made.parent.mkdir()
             request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
             # What is shaped by other objects needs them until it is written: an exporter keeps no pointer to them.
             outside = [named(each) for each in closure.outside if suffix == ".blend" or isinstance(each, Scene)]
             request |= {"scene": scene_name, "outside": outside, "standing": standing}
-            request |= {"name": name, "unsaved": unsaved, "author": user_name(), "picture": kept is not None}
+            request |= {"name": name, "unsaved": unsaved, "caches": baked}
+            request |= {"author": user_name(), "picture": kept is not None}
             conversion = Conversion(blend, made, **request)
             yield conversion
             if conversion.crashed and options.asset:  # a picture is no reason not to store it
@@ -156,15 +162,15 @@ def _has_packed_links(closure: Closure) -> bool:
     return any(each.library and getattr(each, "is_linked_packed", False) for each in closure.inside)
 
 
-def _write_blend(path: Path, content: Content, name: str, options: ExportOptions, *, is_final: bool) -> str:
+def _write_blend(path: Path, content: Content, name: str, *, compress: bool, is_blend: bool) -> str:
     """Write all that can be reached from there; returns what its scene is called."""
     with contextlib.ExitStack() as stack:
-        scene = content if isinstance(content, Scene) else _own_scene(stack, content, name, is_final=is_final)
+        scene = content if isinstance(content, Scene) else _own_scene(stack, content, name, is_blend=is_blend)
         # Reading it makes Blender lay it out: 5.2 crashes on writing a view layer that was never shown or asked.
         _ = [layer.active_layer_collection for layer in scene.view_layers]
         written = {scene, *loose_assets()} if isinstance(content, Scene) else {scene}
         try:
-            bpy.data.libraries.write(str(path), written, path_remap="ABSOLUTE", compress=options.compress)
+            bpy.data.libraries.write(str(path), written, path_remap="ABSOLUTE", compress=compress)
         except (RuntimeError, OSError) as error:
             reason = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
             raise SceneError(f'"{path.name}" cannot be written: {reason}.') from error
@@ -172,7 +178,7 @@ def _write_blend(path: Path, content: Content, name: str, options: ExportOptions
 
 
 def _own_scene(
-    stack: contextlib.ExitStack, content: Sequence[Object] | Collection, name: str, *, is_final: bool
+    stack: contextlib.ExitStack, content: Sequence[Object] | Collection, name: str, *, is_blend: bool
 ) -> Scene:
     """A scene for a component, until `stack` is closed; what is pulled from it looks and moves as in this one, while
     an exporter is to see all that it gets, and where that stands."""
@@ -190,11 +196,11 @@ def _own_scene(
         for obj in content:
             collection.objects.link(obj)
     scene.collection.children.link(collection)
-    if isinstance(content, Collection) and is_final:
+    if isinstance(content, Collection) and is_blend:
         hidden = Hidden()
         hidden.add(layer)
         hidden.put(scene.view_layers[0], collection)
-    if current.rigidbody_world and is_final:
+    if current.rigidbody_world and is_blend:
         made += add_rigid_bodies(scene, objects_in(collection), world_settings(current))
     return scene
 

@@ -78,8 +78,17 @@ def import_file(source: Path, target: Path, unit_system: str, unit_scale: float)
     if operator is _FBX_IMPORT:
         options = {"global_scale": 1 / unit_scale}  # unlike the others, it does not look at the scene
     _run(operator, f'"{source.name}" cannot be opened', filepath=str(source), **options)
+    _take_in_pictures(source.parent)
     # An action that nothing uses is another take of what came.
     bpy.data.libraries.write(str(target), {scene, *bpy.data.actions}, path_remap="ABSOLUTE")
+
+
+def _take_in_pictures(folder: Path) -> None:
+    """What was fetched with a file to be imported goes when that goes."""
+    for image in bpy.data.images:
+        path = Path(bpy.path.abspath(image.filepath))
+        if not image.packed_files and path.is_relative_to(folder) and path.is_file():
+            image.pack()
 
 
 def write_blend(target: Path, *, compress: bool) -> None:

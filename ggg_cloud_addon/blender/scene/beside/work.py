@@ -11,8 +11,9 @@ import bpy
 from ..closure import cut
 from .asset import mark
 from .formats import ConvertError, export, import_file, save_blend, write_blend
-from .needs import make_local, outside_files, pack, problems, put_beside
+from .needs import of_caches, of_other_format, outside_files, problems
 from .preview import render
+from .taking import make_local, no_renderer, pack, put_beside
 
 KEEPS_NO_TEXTURES = (".stl",)
 
@@ -59,17 +60,19 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
             write_blend(source, compress=False)
     found: list[str] = []
     if (files != "LEAVE" or not is_blend) and target.suffix not in KEEPS_NO_TEXTURES:
-        found = problems(outside_files(), packed=not is_blend or files == "PACK")
+        needed = outside_files() if is_blend else of_other_format(outside_files())
+        found = problems([*needed, *of_caches(request["caches"])], packed=not is_blend or files == "PACK")
         found += [f'"{name}" was painted and not saved' for name in request["unsaved"] if name in bpy.data.images]
         if found and not request["allow_missing"]:
             return found
     if is_blend:
         if files != "LEAVE":
-            make_local()
-            if files == "PACK":
-                pack()
-            else:
-                put_beside(target.parent, request["name"])
+            with no_renderer():
+                make_local()
+                if files == "PACK":
+                    pack()
+                else:
+                    put_beside(target.parent, request["name"])
         if request["asset"] and mark(scene, request):
             save_blend(target, compress=request["compress"])
         else:

@@ -13,7 +13,7 @@ from bpy.types import Context, Event, Operator
 from ..worker.client import JobError
 from .connections import active_connection, preferences_of, storage_config, storage_name, sync_settings
 from .in_file import REFUSED, Push, look_at_file, note_pull, origin, pulled_id
-from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, worker
+from .job import Returned, Step, Steps, WorkerOperator, show, worker
 from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, MissingFilesError, SceneError
@@ -28,7 +28,6 @@ from .shown import counted, newer_blender, shown_kinds, shown_size
 from .text import draw_text
 from .view import Refused, Row, view
 
-LOG_NAME = "cloud_storage.log"
 DIALOG_WIDTH = 400
 """Pixels, before the scale of the user's display."""
 
@@ -369,42 +368,6 @@ class GGG_CLOUD_OT_connection_choose(Operator):
         return {"FINISHED"}
 
 
-class GGG_CLOUD_OT_cancel(Operator):
-    """Stop it; nothing half-done stays behind"""
-
-    bl_idname = "ggg_cloud.cancel"
-    bl_label = "Cancel"
-
-    number: IntProperty(  # type: ignore[valid-type]
-        name="Job", description="0: all that is under way", options={"SKIP_SAVE"}
-    )
-
-    def execute(self, context: Context) -> Returned:
-        """Ask those who do the work to stop."""
-        for run in runs():
-            if self.number in (0, run.number):
-                run.cancel()
-                run.look()
-        show(context)
-        return {"FINISHED"}
-
-
-class GGG_CLOUD_OT_open_log(Operator):
-    """Open the log, which has the details of every error"""
-
-    bl_idname = "ggg_cloud.open_log"
-    bl_label = "Open the Log"
-
-    def execute(self, context: Context) -> Returned:
-        """Show it in the system's own program for text."""
-        folder = log_folder()
-        if folder is None or not (folder / LOG_NAME).exists():
-            self.report({"INFO"}, "There is no log yet.")
-            return {"CANCELLED"}
-        bpy.ops.wm.path_open(filepath=str(folder / LOG_NAME))
-        return {"FINISHED"}
-
-
 def _named_storage(context: Context) -> str:
     connection = active_connection(context)
     return f'"{connection.name}"' if connection else "this storage"
@@ -519,7 +482,5 @@ register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-
         GGG_CLOUD_OT_refresh,
         GGG_CLOUD_OT_delete,
         GGG_CLOUD_OT_connection_choose,
-        GGG_CLOUD_OT_cancel,
-        GGG_CLOUD_OT_open_log,
     )
 )

@@ -140,6 +140,8 @@ def _push(args: argparse.Namespace) -> Answer:
 
 def _pull(args: argparse.Namespace) -> Answer:
     manager = _manager(args)
+    if args.override and not args.link:
+        raise UsageError("--override goes with --link.")
     if args.into:
         if args.target:
             raise UsageError("Give either a PATH to write, or --into a scene.")
@@ -181,7 +183,7 @@ def _pull_into_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
                 stack.callback(file.unlink, missing_ok=True)
                 shutil.copyfile(path, file)
             pull_beside(guard, args.id, file, lambda: None)
-            objects = headless.load_into(into, file, args.id, link=args.link, reuse=args.reuse)
+            objects = headless.load_into(into, file, args.id, link=args.link, override=args.override, reuse=args.reuse)
     guard.remember_pull(info, into, path, is_current=args.version_id is None)
     say(args, f"Pulled {args.id} into {into} ({objects} object{'s' if objects != 1 else ''}).")
     return {**asdict(info), "path": str(into), "objects": objects}, False

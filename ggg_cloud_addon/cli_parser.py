@@ -68,6 +68,8 @@ def make_parser() -> argparse.ArgumentParser:
     needed = push.add_mutually_exclusive_group()
     needed.add_argument("--beside", action="store_true", help="what it needs becomes components beside it")
     needed.add_argument("--no-pack", action="store_true", help="leave textures and libraries of a scene where they are")
+    push.add_argument("--no-asset", action="store_true", help="do not mark a .blend of a scene for the asset browser")
+    push.add_argument("--tags", metavar="TAGS", help="of the asset, with commas between them")
     push.add_argument("--allow-missing", action="store_true", help="push a scene without the files that are missing")
 
     push.add_argument("--export-preset", metavar="NAME", help=_PRESET_HELP)
@@ -89,7 +91,10 @@ def make_parser() -> argparse.ArgumentParser:
     pull.add_argument(
         "--into", type=_path, metavar="FILE.blend", help="append or import it there, and save (needs Blender)"
     )
-    pull.add_argument("--link", action="store_true", help="with --into: link to it instead")
+    pull.add_argument("--link", action="store_true", help="with --into: link to it instead, as an instance")
+    pull.add_argument(
+        "--override", action="store_true", help="with --link: as library overrides, which can be posed and changed"
+    )
     pull.add_argument("--reuse", action="store_true", help="with --into: materials and the like do not come twice")
 
     verb("list", "List the components.")

@@ -78,6 +78,9 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
     options = ExportOptions(
         files=files,
         allow_missing=args.allow_missing,
+        asset=not args.no_asset,
+        tags=args.tags or "",
+        comment=args.comment or "",
         preset=args.export_preset or "",
         settings=parsed_settings(args.export_option or ()),
     )
@@ -100,7 +103,7 @@ def _push_part(
     content: Any,
 ) -> Answer:
     guard = Guard(manager, args)
-    with headless.exported(component_id, content, options=options, comment=args.comment or "") as made:
+    with headless.exported(component_id, content, options=options) as made:
         for problem in made.missing:
             complain(f"Without it: {problem}.")
         if made.told and not args.json:

@@ -151,9 +151,7 @@ def parts(
 
 
 @contextlib.contextmanager
-def exported(
-    component_id: str, content: Any = None, *, options: ExportOptions | None = None, comment: str = ""
-) -> Iterator[Exported]:
+def exported(component_id: str, content: Any = None, *, options: ExportOptions | None = None) -> Iterator[Exported]:
     """Export what :func:`parts` gave, or the whole scene; the file is there inside the block.
 
     Raises:
@@ -174,7 +172,7 @@ def exported(
                 suffix = path.suffix.lower()
                 chosen = chosen_objects(content, suffix)
                 closure = closure_of(content) if suffix == ".blend" else None
-                metadata = describe(chosen, closure, comment=comment)
+                metadata = describe(chosen, closure, comment=options.comment if options else "")
                 pointers = closure.pointers if closure else ()
                 left_out = [{"name": target.name, "used_by": user.name} for user, target in pointers]
                 told = closure.left_out if closure else ""
@@ -186,17 +184,23 @@ def exported(
         yield Exported(path, metadata, missing, left_out, told, kept)
 
 
-def load(path: Path, component_id: str, *, link: bool = False, reuse: bool = False) -> int:
+def load(path: Path, component_id: str, *, link: bool = False, override: bool = False, reuse: bool = False) -> int:
     """Bring a component's file into the open scene; returns the number of its objects.
+
+    With ``link`` it is linked, and with ``override`` as library overrides.
 
     Raises:
         SceneError: Blender cannot read it.
     """
     with blender() as bpy:
+        from .blender.scene.link import link_component
         from .blender.scene.load import load_component
 
         name = Path(component_id).stem
-        return len(load_component(path, name, context=bpy.context, link=link, reuse=reuse))
+        if link:
+            linked = link_component(path, name, context=bpy.context, override=override)
+            return linked.object_count
+        return len(load_component(path, name, context=bpy.context, reuse=reuse))
 
 
 def save_scene(path: Path) -> None:
@@ -224,7 +228,9 @@ def save_scene(path: Path) -> None:
             os.replace(part, path)
 
 
-def load_into(scene: Path, path: Path, component_id: str, *, link: bool = False, reuse: bool = False) -> int:
+def load_into(
+    scene: Path, path: Path, component_id: str, *, link: bool = False, override: bool = False, reuse: bool = False
+) -> int:
     """Bring a component's file into a .blend file, a new one if it is not there; returns the number of its objects.
 
     Raises:
@@ -236,7 +242,7 @@ def load_into(scene: Path, path: Path, component_id: str, *, link: bool = False,
         open_scene(scene)
     else:
         empty_scene()
-    objects = load(path, component_id, link=link, reuse=reuse)
+    objects = load(path, component_id, link=link, override=override, reuse=reuse)
     now = scene.stat() if scene.exists() else None
     if (seen and (seen.st_size, seen.st_mtime_ns)) != (now and (now.st_size, now.st_mtime_ns)):
         raise SceneError(f'"{scene}" was saved by somebody else meanwhile, so it was left alone; try again.')

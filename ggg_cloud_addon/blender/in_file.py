@@ -115,19 +115,24 @@ def look_at_file(context: Context, *, vertices: float = QUICK) -> None:
         return
     rows = {row.component_id: row.etag for row in view.rows}
     found = []
-    for collection in pulled(storage):
-        known = origin_of(collection)
+    for holder in pulled(storage):
+        known = origin_of(holder)
         assert known is not None
-        meshes: Any = {obj.data for obj in objects_in(collection) if obj.type == "MESH"}
+        there = _in_storage(rows.get(known.component_id), known.etag)
+        if is_linked(holder):
+            name = Path(known.component_id).stem
+            found.append(InFile(name, known.component_id, is_linked=True, etag=known.etag, storage=there))
+            continue
+        meshes: Any = {obj.data for obj in objects_in(holder) if obj.type == "MESH"}
         vertices -= sum(len(mesh.vertices) for mesh in meshes)
         found.append(
             InFile(
-                collection.name,
+                holder.name,
                 known.component_id,
-                is_linked(collection),
-                known.etag,
-                _in_storage(rows.get(known.component_id), known.etag),
-                tuple(each.name for each in changed(collection)) if vertices >= 0 else None,
+                is_linked=False,
+                etag=known.etag,
+                storage=there,
+                changed=tuple(each.name for each in changed(holder)) if vertices >= 0 else None,
             )
         )
     view.in_file = sorted(found, key=lambda each: each.collection)

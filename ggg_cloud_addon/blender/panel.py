@@ -181,6 +181,9 @@ class GGG_CLOUD_PT_components(SidebarPanel):
         link = linked.operator("ggg_cloud.pull", text="Link", icon="LINKED")
         link.component_id = chosen
         link.link = True
+        posed = linked.operator("ggg_cloud.pull", text="", icon="LIBRARY_DATA_OVERRIDE")
+        posed.component_id = chosen
+        posed.link = posed.override = True
         row.operator("ggg_cloud.details", text="", icon="INFO").component_id = chosen
         row.operator("ggg_cloud.delete", text="", icon="TRASH").component_id = chosen
 
@@ -209,8 +212,7 @@ class GGG_CLOUD_PT_push(SidebarPanel):
         push.component_id = state.component_name
         push.source = state.source
         push.file_format = state.file_format
-        push.comment = state.comment
-        for name in OPTIONS_OF[state.file_format]:
+        for name in (*OPTIONS_OF[state.file_format], "comment"):
             setattr(push, name, getattr(state, name))
         column.operator("ggg_cloud.push", text="Push a File...", icon="FILEBROWSER")
 

@@ -51,7 +51,7 @@ def _presets(properties: Any, context: Context, text: str) -> list[tuple[str, st
 
 
 class ExportProperties:
-    """What may be chosen for a push: the fields of ExportOptions, and a comment."""
+    """What may be chosen for a push: the fields of ExportOptions."""
 
     files: EnumProperty(name="Its Files", items=FILES, options=_NOT_KEPT)  # type: ignore[valid-type]
     allow_missing: BoolProperty(  # type: ignore[valid-type]
@@ -64,6 +64,16 @@ class ExportProperties:
         description="Write the .blend compressed, to about a quarter of its size",
         default=True,
         options=_NOT_KEPT,
+    )
+    asset: BoolProperty(  # type: ignore[valid-type]
+        name="Mark as Asset",
+        description="Blender's asset browser shows what is pushed, with a picture, you as the author, the comment and "
+        "the tags; nothing is marked in your file",
+        default=True,
+        options=_NOT_KEPT,
+    )
+    tags: StringProperty(  # type: ignore[valid-type]
+        name="Tags", description="Of the asset, with commas between them: robot, gripper", options=_NOT_KEPT
     )
     apply_modifiers: BoolProperty(  # type: ignore[valid-type]
         name="Apply Modifiers", description="Write the shapes that the modifiers make", default=True, options=_NOT_KEPT
@@ -109,11 +119,11 @@ _PLACEHOLDERS = {"preset": "As the format usually is", "settings": "name=value n
 
 def draw_export_options(column: UILayout, properties: Any, suffix: str) -> None:
     """Those that the format has a use for, and that the preset does not decide."""
-    hidden: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = () if properties.asset else ("tags",)
     if properties.preset in PRESETS:
-        hidden = ("scale",) if "global_scale" in PRESETS[properties.preset].settings.get(suffix, ()) else ()
+        hidden += ("scale",) if "global_scale" in PRESETS[properties.preset].settings.get(suffix, ()) else ()
     elif properties.preset:  # all that Blender's own dialog shows
-        hidden = ("apply_modifiers", "axes", "scale")
+        hidden += ("apply_modifiers", "axes", "scale")
     for name in (*OPTIONS_OF[suffix], "comment"):
         if name not in hidden:
             column.prop(properties, name, placeholder=_PLACEHOLDERS.get(name, ""))

@@ -12,9 +12,10 @@ from .in_file import look_at_file, origin
 from .job import Returned, Steps, WorkerOperator, show
 from .operators import fetch, show_component
 from .scene import SceneError
+from .scene.link import update_linked
 from .scene.load import read_steps
-from .scene.provenance import is_linked, lost_by_update, pulled
-from .scene.update import update, update_linked
+from .scene.provenance import library_of, lost_by_update, pulled
+from .scene.update import update
 from .view import view
 
 SHOWN = 4
@@ -67,9 +68,9 @@ class GGG_CLOUD_OT_update(WorkerOperator):
         path, info = yield from fetch(context, self.component_id, self.version_id, self.scratch())
         try:
             for key in dict.fromkeys(each.ggg_cloud.key for each in here):
-                if collection := _find(key):
-                    if is_linked(collection):
-                        update_linked(collection, path, self.scratch(), origin(storage, info))
+                if holder := _find(key):
+                    if library := library_of(holder):
+                        update_linked(library, path, origin(storage, info))
                         continue
                     loaded = yield from read_steps(path, path.stem)
                     if again := _find(key):  # it may have been deleted while a file was converted
@@ -98,9 +99,9 @@ class GGG_CLOUD_OT_look(Operator):
 
 
 def _find(key: str) -> Any:
-    """The collection of a pull, by the key of its GGGCloudOrigin."""
-    collections: Any = bpy.data.collections
-    return next((each for each in collections if each.users and each.ggg_cloud.key == key), None)
+    """The collection or the library of a pull, by the key of its GGGCloudOrigin."""
+    holders: Any = (*bpy.data.libraries, *bpy.data.collections)
+    return next((each for each in holders if each.users and not each.library and each.ggg_cloud.key == key), None)
 
 
 def _lost(collections: list[Any]) -> str:

@@ -72,6 +72,7 @@ def resize(name, factor):
 
 def push(name, component_id="", **options):
     options.setdefault("preview", False)
+    options.setdefault("asset", False)  # for which another Blender starts
     return bpy.ops.ggg_cloud.export_upload(
         source="COLLECTION", collection=name, component_id=component_id, file_format=".blend", **options
     )

@@ -54,10 +54,13 @@ import bpy
 answer = {}
 for path in sys.argv[2:]:
     bpy.ops.wm.open_mainfile(filepath=path)
+    shown = [each.object.original for each in bpy.context.evaluated_depsgraph_get().object_instances]
+    shown = [each for each in shown if each.type == "MESH"]
     answer[os.path.basename(path)] = {
-        "objects": sorted(each.name for each in bpy.context.scene.objects),
-        "corners": sum(len(each.data.vertices) for each in bpy.context.scene.objects),
+        "objects": sorted(each.name for each in shown),
+        "corners": sum(len(each.data.vertices) for each in shown),
         "libraries": [each.filepath for each in bpy.data.libraries],
+        "assets": [(each.name, len(each.asset_data.tags)) for each in bpy.data.collections if each.asset_data],
         "materials": sorted(each.name for each in bpy.data.materials if each.users),
     }
 with open(sys.argv[1], "w") as stream:
@@ -71,8 +74,8 @@ def in_blender(shell: Shell, code: str, *arguments: str | Path) -> None:
     subprocess.run(command, cwd=shell.work, env=shell.env, check=True, capture_output=True, timeout=120)
 
 
-def read_scenes(shell: Shell, *names: str) -> dict[str, Any]:
-    """What Blender finds in these files: objects, the corners of all, libraries."""
+def read_scenes(shell: Shell, *names: str | Path) -> dict[str, Any]:
+    """What Blender shows of these files: meshes, instanced ones too, the corners of all, libraries, and assets."""
     answer = shell.home / "answer.json"
     in_blender(shell, READ, answer, *(shell.work / name for name in names))
     found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
@@ -152,16 +155,28 @@ def test_a_pull_into_a_scene_adds_to_it_or_links(shell: Shell, robot: Path) -> N
     found = read_scenes(shell, "robot.blend", "new/linked.blend")
     assert found["robot.blend"]["objects"] == ["Base", "Lower", "Lower.001", "Upper", "Upper.001"]
     assert found["robot.blend"]["libraries"] == []
-    assert found["linked.blend"]["objects"] == ["Lower", "Upper"]
+    assert found["linked.blend"]["objects"] == ["Lower", "Lower", "Upper", "Upper"]
     assert found["linked.blend"]["libraries"] == ["//ggg_cloud/Arm.blend"]
     shell.run("push", robot, "--scene", "--id=Arm.blend").check_done()
+    shell.run("push", robot, "--scene", "--id=robot.blend").check_done()
     before = shell.state()
     shell.run("pull", "Arm.blend", "--into", "new/linked.blend", "--link").check_refused(
         1, "Arm.blend", "other content"
     )
     assert shell.state() == before
     shell.run("pull", "Arm.blend", "--into", "new/linked.blend", "--link", "--overwrite").check_done()
-    assert len(read_scenes(shell, "new/linked.blend")["linked.blend"]["objects"]) == 5
+    found = read_scenes(shell, "new/linked.blend")["linked.blend"]
+    assert found["objects"] == ["Base", *["Lower"] * 3, "Lower.001", *["Upper"] * 3, "Upper.001"]
+    shell.run("pull", "robot.blend", "--into", "posed.blend", "--link", "--override").check_refused(
+        1, "robot.blend", "no single collection"
+    )
+    shell.run("push", robot, "--collection=Arm", "--id=posed.blend", "--tags=robot, arm").check_done()
+    shell.run("push", robot, "--collection=Arm", "--id=plain.blend", "--no-asset").check_done()
+    stored = read_scenes(shell, shell.store / "posed.blend", shell.store / "plain.blend")
+    assert [stored[name]["assets"] for name in ("posed.blend", "plain.blend")] == [[["Arm", 2]], []]
+    shell.run("pull", "posed.blend", "--into", "posed.blend", "--link", "--override").check_done()
+    found = read_scenes(shell, "posed.blend")["posed.blend"]
+    assert (found["objects"], found["libraries"]) == (["Lower", "Upper"], ["//ggg_cloud/posed.blend"])
     assert not shell.parts()
 
 

@@ -18,3 +18,26 @@ def loose_assets() -> set[ID]:
         and not (isinstance(each, Object) and each.users_scene)
         and not (isinstance(each, Collection) and each in shown)
     }
+
+
+_OURS = "ggg_cloud"
+"""In the asset data of what a push has marked."""
+
+
+def mark_as_ours(datablock: Any, *, author: str, description: str, tags: str) -> None:
+    """Mark what is pushed as an asset; who pulls it does not find it marked, see :func:`clear_our_mark`."""
+    datablock.asset_mark()
+    about = datablock.asset_data
+    about[_OURS] = True
+    about.author, about.description = author, description
+    for tag in filter(None, map(str.strip, tags.split(","))):
+        about.tags.new(tag, skip_if_exists=True)
+
+
+def clear_our_mark(datablock: Any) -> None:
+    """Undo that, with the picture; the mark of its author stays."""
+    if not datablock.asset_data or _OURS not in datablock.asset_data:
+        return
+    datablock.asset_clear()
+    if datablock.preview:
+        datablock.preview.image_size = (0, 0)

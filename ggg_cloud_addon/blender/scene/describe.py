@@ -34,7 +34,7 @@ def describe(objects: Sequence[Object], closure: Closure | None, *, comment: str
         "materials": str(len(materials)),
         **{kind: str(number) for kind, number in (closure.kinds() if closure else {}).items() if kind not in _UNTOLD},
         "units": f"{units.system} {units.scale_length:g}",
-        "author": _user(),
+        "author": user_name(),
         "comment": comment,
     }
     corners = [obj.matrix_world @ Vector(c) for obj in objects if obj.type in WITH_SURFACE for c in obj.bound_box]
@@ -44,7 +44,8 @@ def describe(objects: Sequence[Object], closure: Closure | None, *, comment: str
     return {key: value for key, value in told.items() if value}
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who works here."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a system that knows no name

@@ -19,6 +19,7 @@ from .beside.needs import beside_folder, caches, outside_files
 from .blend_file import has_end
 from .closure import Closure, Content, closure_of, named, objects_in
 from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
+from .describe import user_name
 from .export_options import ExportOptions
 from .layers import Hidden
 from .operator_presets import find_preset
@@ -110,7 +111,7 @@ def export_steps(
         baked = caches()
         is_needing = bool(unsaved or baked or any(outside_files()) or _has_packed_links(closure))
         is_alone = options.files == "LEAVE" or not is_needing
-        is_final = suffix == ".blend" and is_alone and not closure.outside
+        is_final = suffix == ".blend" and is_alone and not closure.outside and not options.asset
         scene_name = _write_blend(
             blend, content, name, compress=options.compress and is_final, is_blend=suffix == ".blend"
         )
@@ -121,10 +122,15 @@ def export_steps(
             # What is shaped by other objects needs them until it is written: an exporter keeps no pointer to them.
             outside = [named(each) for each in closure.outside if suffix == ".blend" or isinstance(each, Scene)]
             request |= {"scene": scene_name, "outside": outside, "standing": standing}
+            request |= {"name": name, "unsaved": unsaved, "caches": baked}
+            request |= {"author": user_name(), "picture": kept is not None}
             request |= {"preset": preset.settings[suffix], "at_origin": preset.by_object}
             request |= {"files": options.files} if suffix == ".obj" else {}  # its materials are files of their own
-            conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved, caches=baked)
+            conversion = Conversion(blend, made, **request)
             yield conversion
+            if conversion.crashed and options.asset:  # a picture is no reason not to store it
+                conversion = Conversion(blend, made, **request | {"picture": False})
+                yield conversion
             problems = conversion.result()
             if problems and not options.allow_missing:
                 raise MissingFilesError(name, problems)

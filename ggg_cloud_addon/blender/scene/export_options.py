@@ -66,6 +66,12 @@ class ExportOptions:
     """It goes out without the files that cannot be found or taken in."""
     compress: bool = True
     """A .blend is written compressed, to about a quarter."""
+    asset: bool = False
+    """In a .blend the component is marked for Blender's asset browser, with who pushes it as the author."""
+    tags: str = ""
+    """Of the asset, with commas between them."""
+    comment: str = ""
+    """The asset's description."""
     apply_modifiers: bool = True
     """The other formats hold the shapes that modifiers make; USD always does."""
     axes: str = "DEFAULT"
@@ -98,7 +104,7 @@ def split_settings(line: str) -> list[str]:
 
 
 OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
-    ".blend": ("files", "allow_missing", "compress"),
+    ".blend": ("files", "allow_missing", "compress", "asset", "tags"),
     ".fbx": ("preset", "apply_modifiers", "axes", "scale", "allow_missing", "settings"),
     ".stl": ("preset", "apply_modifiers", "axes", "scale", "settings"),
     ".obj": ("files", "preset", "apply_modifiers", "axes", "scale", "allow_missing", "settings"),

@@ -13,6 +13,7 @@ import bpy
 from bpy.types import ID, Action, Collection, Context, Material, NodeTree, Object, Scene
 
 from . import SceneError
+from .assets import clear_our_mark
 from .closure import keep_helpers, needs_of_all, objects_in
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 from .layers import Hidden
@@ -31,7 +32,7 @@ class Loaded:
 
     collection: Collection
     names: dict[ID, str]
-    """What each datablock is called in the file; of what was linked nothing is told."""
+    """What each datablock is called in the file."""
     hidden: Hidden = field(default_factory=Hidden)
     """How the file's scenes show it."""
     physics: dict[str, Any] = field(default_factory=dict)
@@ -40,40 +41,33 @@ class Loaded:
     """What it is if it has no objects."""
 
 
-def load_component(path: Path, name: str, *, context: Context, link: bool = False, reuse: bool = False) -> list[Object]:
+def load_component(path: Path, name: str, *, context: Context, reuse: bool = False) -> list[Object]:
     """Do all of :func:`load_steps` before returning."""
-    steps = load_steps(path, name, context=context, link=link, reuse=reuse)
+    steps = load_steps(path, name, context=context, reuse=reuse)
     return objects_in(straight_through(steps).collection)
 
 
-def load_steps(
-    path: Path, name: str, *, context: Context, link: bool = False, reuse: bool = False
-) -> Generator[Conversion, None, Loaded]:
+def load_steps(path: Path, name: str, *, context: Context, reuse: bool = False) -> Generator[Conversion, None, Loaded]:
     """Bring the file's objects into the open scene, in a new collection called `name`.
 
     Blender makes the collection's name unique. Its objects become the selection, and edit mode is left. Of a
     `.blend` the content of its scenes comes, child collections kept, or of a file without scenes its collections
-    and objects, or of one without objects its assets; with `link` they stay in the library `path`, which must then
-    stay where it is. What points to a scene of the file points to the current one then.
-    With `reuse` materials, node groups, textures and images that are in the open file already do not come again.
+    and objects, or of one without objects its assets. What points to a scene of the file points to the current one
+    then. With `reuse` materials, node groups, textures and images that are in the open file already do not come again.
     Yields the conversion that has to end before it goes on, if there is one; the open file is not touched before.
 
     Raises SceneError when the file cannot be read or holds nothing; the open file is then as it was.
     """
-    loaded = yield from read_steps(path, name, link=link, reuse=reuse)
+    loaded = yield from read_steps(path, name, reuse=reuse)
     _show(loaded, context)
     return loaded
 
 
-def read_steps(
-    path: Path, name: str, *, link: bool = False, reuse: bool = False
-) -> Generator[Conversion, None, Loaded]:
+def read_steps(path: Path, name: str, *, reuse: bool = False) -> Generator[Conversion, None, Loaded]:
     """Do the same, but leave the new collection out of all scenes."""
     suffix = path.suffix.lower()
     if suffix not in (".blend", *EXCHANGE_FORMATS):
         raise SceneError(f'"{path.name}" cannot be brought into a scene: Blender does not know its format.')
-    if link and suffix != ".blend":
-        raise SceneError(f'"{path.name}" cannot be linked, only a .blend can: append it instead.')
     if not path.is_file():
         raise SceneError(f'"{path.name}" cannot be opened: there is no such file.')
     with tempfile.TemporaryDirectory(prefix="ggg_cloud-", ignore_cleanup_errors=True) as folder:
@@ -84,7 +78,7 @@ def read_steps(
             yield conversion
             conversion.result()
         with _all_or_nothing() as before:
-            loaded = _link(blend, name) if link else _append(blend, name)
+            loaded = _append(blend, name)
             if not objects_in(loaded.collection) and not loaded.assets:
                 raise SceneError(f'"{path.name}" holds no objects.')
             unused = _unused(before, {loaded.collection, *loaded.assets}, takes=blend != path)
@@ -116,37 +110,25 @@ def _all_or_nothing() -> Iterator[set[ID]]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, *, link: bool) -> Iterator[tuple[Any, Any]]:
+def opened(path: Path, *, link: bool) -> Iterator[tuple[Any, Any]]:
     """What a .blend holds and what is wanted of it, as Blender's own; what it cannot read is None then."""
     try:
         # The stubs do not know that it is a context manager.
-        with bpy.data.libraries.load(str(path), link=link) as (source, wanted):  # type: ignore[attr-defined,func-returns-value]
+        with bpy.data.libraries.load(  # type: ignore[attr-defined,func-returns-value]
+            str(path), link=link, relative=link and bool(bpy.data.filepath)
+        ) as (source, wanted):
             yield source, wanted
     except (OSError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
-        raise SceneError(f'"{path.name}" cannot be opened: {reason}.') from error
+        raise SceneError(f'"{path.name}" cannot be opened: {reason_of(error)}.') from error
 
 
-def _link(path: Path, name: str) -> Loaded:
-    collection = bpy.data.collections.new(name)
-    _fill_with_links(path, collection)
-    return Loaded(collection, {})
-
-
-def _fill_with_links(path: Path, collection: Collection) -> None:
-    with _opened(path, link=True) as (source, wanted):
-        if source.scenes:
-            wanted.scenes = source.scenes
-        else:
-            wanted.collections, wanted.objects = source.collections, source.objects
-    children, objects = _content(wanted)
-    if len(children) == 1 and not objects:  # a pushed file holds one collection, the component itself
-        children, objects = list(children[0].children), list(children[0].objects)
-    _fill(collection, children, objects)
+def reason_of(error: Exception) -> str:
+    """What Blender says, in one line and without its full stop."""
+    return " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
 
 
 def _append(path: Path, name: str) -> Loaded:
-    with _opened(path, link=False) as (source, wanted):
+    with opened(path, link=False) as (source, wanted):
         wanted.scenes = source.scenes
         everything = {kind: list(getattr(source, kind)) for kind in dir(source) if kind not in _NOT_PARTS}
         for kind, found in everything.items():
@@ -159,9 +141,10 @@ def _append(path: Path, name: str) -> Loaded:
     }
     for each in names:
         _forget(each)
+        clear_our_mark(each)
         if each.override_library:  # of something that did not come along, or is not meant to
             each.make_local(clear_liboverride=True)
-    children, objects = _content(wanted)
+    children, objects = content_of(wanted)
     assets: list[ID] = []
     if not objects and not any(map(objects_in, children)):
         assets = _assets(names)
@@ -181,7 +164,7 @@ def _append(path: Path, name: str) -> Loaded:
     return Loaded(collection, names, hidden, physics, tuple(assets))
 
 
-def _content(wanted: Any) -> tuple[list[Collection], list[Object]]:
+def content_of(wanted: Any) -> tuple[list[Collection], list[Object]]:
     """The collections and the objects that are not in these, of the scenes or, if there are none, of the file."""
     scenes: list[Scene] = [scene for scene in wanted.scenes if scene]
     if scenes:
@@ -249,16 +232,6 @@ def _unused(before: set[ID], wanted: set[ID], *, takes: bool) -> set[ID]:
     return {datablock for datablock in new if not (takes and isinstance(datablock, Action))}
 
 
-def add_linked(path: Path, collection: Collection) -> None:
-    """Link what is in the library `path` and not yet in the collection.
-
-    Raises SceneError when it cannot be read.
-    """
-    with _all_or_nothing() as before:
-        _fill_with_links(path, collection)
-        bpy.data.batch_remove(_unused(before, {collection}, takes=False))
-
-
 def leave_edit_mode(context: Context) -> None:
     """Blender appends nothing in it: the mode belongs to the active object, soon another one."""
     assert context.view_layer is not None
@@ -276,11 +249,18 @@ def _show(loaded: Loaded, context: Context) -> None:
     leave_edit_mode(context)
     scene.collection.children.link(collection)
     layer.update()
-    for obj in list(layer.objects.selected):
-        obj.select_set(False, view_layer=layer)
     loaded.hidden.put(layer, collection)
     add_rigid_bodies(scene, objects_in(collection), loaded.physics)
-    shown = set(objects_in(collection)) & set(layer.objects)
+    select_only(objects_in(collection), context)
+
+
+def select_only(objects: Iterable[Object], context: Context) -> None:
+    """Make these objects the selection, and the first of them that none of them is the parent of the active one."""
+    layer = context.view_layer
+    assert layer is not None
+    for obj in list(layer.objects.selected):
+        obj.select_set(False, view_layer=layer)
+    shown = set(objects) & set(layer.objects)
     for obj in shown:
         obj.select_set(True, view_layer=layer)
     layer.objects.active = next((obj for obj in layer.objects if obj in shown and obj.parent not in shown), None)

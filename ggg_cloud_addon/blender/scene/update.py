@@ -7,21 +7,17 @@ collections, how they are instanced, what is put on top of them. What is in them
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import bpy
 from bpy.types import ID, Collection, Context, Object
 from mathutils import Matrix
 
-from . import SceneError
 from .closure import ROOT
 from .digest import custom_properties
-from .load import Loaded, add_linked, leave_edit_mode
+from .load import Loaded, leave_edit_mode
 from .provenance import Origin, Part, part_name, parts, put, record_of, remember, take
-from .trust import hold_back
 
 Named = tuple[str, str]
 """A type, and a name in the component's file."""
@@ -33,39 +29,6 @@ def update(collection: Any, loaded: Loaded, origin: Origin, context: Context) ->
     _Update(collection, loaded).run(origin, context)
     assert context.view_layer is not None
     context.view_layer.update()
-
-
-def update_linked(collection: Any, path: Path, scratch: Path, origin: Origin) -> None:
-    """Put the file at `path` in the place of the library that the collection links to.
-
-    Raises SceneError when Blender cannot read it, OSError when the disk refuses; the old one is then there again.
-    """
-    library = next(each.library for each in (*collection.objects, *collection.children) if each.library)
-    place = Path(bpy.path.abspath(library.filepath))
-    kept = scratch / "before.blend"
-    shutil.copyfile(place, kept)
-    _replace(path, place)
-    try:
-        library.reload()
-        hold_back(each for each in bpy.data.user_map() if each.library)  # type: ignore[call-arg]  # all optional
-        add_linked(place, collection)
-    except (RuntimeError, SceneError) as error:
-        _replace(kept, place)
-        library.reload()
-        raise SceneError(f'"{place.name}" cannot be updated: Blender cannot read the new version.') from error
-    for obj in list(collection.objects):
-        if obj.is_missing:  # it is not in the new version
-            collection.objects.unlink(obj)
-    remember(collection, origin, {})
-
-
-def _replace(source: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}-part")
-    try:
-        shutil.copyfile(source, part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class _Update:

@@ -9,8 +9,9 @@ from typing import Any
 import bpy
 
 from ..closure import cut
+from .asset import mark
 from .exporters import export
-from .formats import ConvertError, import_file, write_blend
+from .formats import ConvertError, import_file, save_blend, write_blend
 from .needs import of_caches, of_other_format, outside_files, problems
 from .preview import render
 from .taking import make_local, no_renderer, pack, put_beside
@@ -76,7 +77,10 @@ def _send(source: Path, target: Path, request: dict[str, Any]) -> list[str]:
                     pack()
                 else:
                     put_beside(target.parent, request["name"])
-        write_blend(target, compress=request["compress"])
+        if request["asset"] and mark(scene, request):
+            save_blend(target, compress=request["compress"])
+        else:
+            write_blend(target, compress=request["compress"])
     else:
         with no_renderer():
             make_local()  # what is linked, the FBX exporter calls by the names of its libraries too

@@ -185,7 +185,11 @@ def test_that_the_user_trusts_his_own_file_is_no_word_about_what_comes_into_it(w
     pull()
     assert witnesses(witness) == ["mine"]
     bpy.ops.ed.undo_push(message="Before")
-    for each in (*bpy.data.collections["arm"].all_objects, *bpy.data.materials, *bpy.data.lights):
+    for each in (
+        *(bpy.data.objects["arm"].instance_collection if link else bpy.data.collections["arm"]).all_objects,
+        *bpy.data.materials,
+        *bpy.data.lights,
+    ):
         if not each.library:
             each["touched"] = True
     bpy.ops.ed.undo_push(message="After")

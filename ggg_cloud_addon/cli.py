@@ -9,8 +9,10 @@ import io
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -24,7 +26,7 @@ from .cli_known import Guard
 from .cli_metadata import shown_metadata
 from .cli_parser import UsageError, make_parser
 from .cli_push import push
-from .cli_shown import Answer, StdoutError, bar, is_watched, say, show_batch, show_table, shown_time
+from .cli_shown import Answer, StdoutError, bar, complain, is_watched, say, show_batch, show_table, shown_time
 from .cli_sync import NEEDS_A_PERSON, as_document, as_table, check_folder, exit_code, run_sync
 from .cloud_storage import (
     CloudStorageConfig,
@@ -34,7 +36,7 @@ from .cloud_storage import (
     StorageSynchronizer,
     SyncConfig,
 )
-from .cloud_storage.blends import pull_beside
+from .cloud_storage.blends import lacking, pull_beside
 from .cloud_storage.check import check_storage
 from .cloud_storage.errors import ConfigError, InvalidIdError, MassDeleteError, StoreUnavailableError
 from .cloud_storage.log import default_log_folder, start_log
@@ -138,6 +140,8 @@ def _push(args: argparse.Namespace) -> Answer:
 
 def _pull(args: argparse.Namespace) -> Answer:
     manager = _manager(args)
+    if args.override and not args.link:
+        raise UsageError("--override goes with --link.")
     if args.into:
         if args.target:
             raise UsageError("Give either a PATH to write, or --into a scene.")
@@ -146,6 +150,8 @@ def _pull(args: argparse.Namespace) -> Answer:
         return _pull_into_scene(args, manager)
     if args.link:
         raise UsageError("--link goes with --into.")
+    if args.reuse:
+        raise UsageError("--reuse goes with --into.")
     target = Path(args.target or ".")
     if target.is_dir() or (args.target or "").endswith(("/", os.sep)):
         target /= args.id.rpartition("/")[2]
@@ -163,12 +169,22 @@ def _pull_into_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
     into = Path(args.into).resolve()
     name = Path(args.id).name
     manager.key_of(args.id)  # a bad ID is said before it becomes a path
+    guard = Guard(manager, args)
+    linked = into.parent / LINKED_FOLDER / args.id
     with tempfile.TemporaryDirectory(prefix="ggg_cloud_") as folder:
-        path = into.parent / LINKED_FOLDER / args.id if args.link else Path(folder, name)
-        with headless.put_back_on_error(path):
+        path = linked if args.link else Path(folder, name)
+        with headless.put_back_on_error(path), contextlib.ExitStack() as stack:
             info = _download(args, manager, path)
-            objects = headless.load_into(into, path, args.id, link=args.link)
-    Guard(manager, args).remember_pull(info, into, path, is_current=args.version_id is None)
+            file = path
+            if not args.link and path.suffix.lower() == ".blend" and lacking(manager, args.id, path):
+                # Its paths are meant from where it lies, and what it needs stays there. As a linked one has its name:
+                file = linked.with_suffix(f".{uuid.uuid4().hex[:8]}.blend")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                stack.callback(file.unlink, missing_ok=True)
+                shutil.copyfile(path, file)
+            pull_beside(guard, args.id, file, lambda: None)
+            objects = headless.load_into(into, file, args.id, link=args.link, override=args.override, reuse=args.reuse)
+    guard.remember_pull(info, into, path, is_current=args.version_id is None)
     say(args, f"Pulled {args.id} into {into} ({objects} object{'s' if objects != 1 else ''}).")
     return {**asdict(info), "path": str(into), "objects": objects}, False
 
@@ -279,7 +295,7 @@ def _check(args: argparse.Namespace) -> Answer:
 def _fail(args: argparse.Namespace, sentence: str, code: int, **more: Any) -> int:
     if args.json:
         print(json.dumps({"error": sentence} | more))
-    print(sentence, file=sys.stderr)
+    complain(sentence)
     return code
 
 

@@ -4,8 +4,10 @@ import argparse
 from typing import NoReturn
 
 from . import __version__
+from .blender.scene.export_options import PRESETS
 from .cloud_storage.sync.config import CONFLICT_POLICIES, DIRECTIONS
 
+_PRESET_HELP = f"options of an exporter for a program: {', '.join(PRESETS)}; or one saved in Blender's own dialog"
 YEAR = 366 * 24
 """Hours."""
 
@@ -66,7 +68,18 @@ def make_parser() -> argparse.ArgumentParser:
     needed = push.add_mutually_exclusive_group()
     needed.add_argument("--beside", action="store_true", help="what it needs becomes components beside it")
     needed.add_argument("--no-pack", action="store_true", help="leave textures and libraries of a scene where they are")
+    push.add_argument("--no-asset", action="store_true", help="do not mark a .blend of a scene for the asset browser")
+    push.add_argument("--tags", metavar="TAGS", help="of the asset, with commas between them")
     push.add_argument("--allow-missing", action="store_true", help="push a scene without the files that are missing")
+
+    push.add_argument("--export-preset", metavar="NAME", help=_PRESET_HELP)
+    push.add_argument(
+        "--export-option",
+        action="append",
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="of Blender's exporter for the format, by its Python name, such as use_triangles=true; again for more",
+    )
 
     pull = verb("pull", "Fetch a component into a file, or into a scene.")
     pull.add_argument("id", metavar="ID")
@@ -78,7 +91,11 @@ def make_parser() -> argparse.ArgumentParser:
     pull.add_argument(
         "--into", type=_path, metavar="FILE.blend", help="append or import it there, and save (needs Blender)"
     )
-    pull.add_argument("--link", action="store_true", help="with --into: link to it instead")
+    pull.add_argument("--link", action="store_true", help="with --into: link to it instead, as an instance")
+    pull.add_argument(
+        "--override", action="store_true", help="with --link: as library overrides, which can be posed and changed"
+    )
+    pull.add_argument("--reuse", action="store_true", help="with --into: materials and the like do not come twice")
 
     verb("list", "List the components.")
     info = verb("info", "Tell everything about one component.")
@@ -128,6 +145,12 @@ def _guard_options(verb: argparse.ArgumentParser, act: str) -> argparse._Mutuall
 def _path(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("it is empty; is a variable of your script not set?")
+    return text
+
+
+def _setting(text: str) -> str:
+    if not text.partition("=")[0].isidentifier() or "=" not in text:
+        raise argparse.ArgumentTypeError(f'"{text}" is not of the form NAME=VALUE')
     return text
 
 

@@ -1,17 +1,17 @@
 """``ggg-cloud push``: files, or content of a scene, become components."""
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from . import headless
-from .blender.scene.export_options import ExportOptions
+from .blender.scene.export_options import ExportOptions, parsed_settings
 from .cli_known import Guard, Push, info_of, one_by_one
 from .cli_parser import UsageError
-from .cli_shown import Answer, bar, say, show_batch
+from .cli_shown import Answer, bar, complain, say, show_batch
 from .cloud_storage import BatchResult, CloudStorageManager, ComponentInfo
 from .cloud_storage.blends import describe, needs, push_beside
 from .cloud_storage.metadata import COMMENT
@@ -24,6 +24,8 @@ def push(args: argparse.Namespace, manager: CloudStorageManager) -> Answer:
     """Push what the arguments say."""
     if args.scene or args.collection is not None or args.selection:
         return _push_from_scene(args, manager)
+    if args.export_preset or args.export_option:
+        raise UsageError("--export-preset and --export-option go with --scene, --collection or --selection.")
     if not args.files:
         raise UsageError("Name a file to push, or say --scene, --collection or --selection.")
     if len(args.files) > 1:
@@ -73,21 +75,50 @@ def _push_from_scene(args: argparse.Namespace, manager: CloudStorageManager) -> 
     elif scene is None:
         raise UsageError("No scene is open; name the .blend file whose content is pushed.")
     files = "BESIDE" if args.beside else "LEAVE" if args.no_pack else "PACK"
-    options = ExportOptions(files=files, allow_missing=args.allow_missing)
+    options = ExportOptions(
+        files=files,
+        allow_missing=args.allow_missing,
+        asset=not args.no_asset,
+        tags=args.tags or "",
+        comment=args.comment or "",
+        preset=args.export_preset or "",
+        settings=parsed_settings(args.export_option or ()),
+    )
+    parts = headless.parts(component_id, collection=args.collection, selection=args.selection, preset=options.preset)
+    if parts[0][0] == component_id:
+        return _push_part(args, manager, scene, options, *parts[0])
+    if args.if_match is not None:
+        raise UsageError("--if-match goes with one component, and this preset makes several.")
+    for part_id, _ in parts:
+        manager.key_of(part_id)
+    return [_push_part(args, manager, scene, options, *each)[0] for each in parts], False
+
+
+def _push_part(
+    args: argparse.Namespace,
+    manager: CloudStorageManager,
+    scene: Path | None,
+    options: ExportOptions,
+    component_id: str,
+    content: Any,
+) -> Answer:
     guard = Guard(manager, args)
-    with headless.exported(
-        component_id, collection=args.collection, selection=args.selection, options=options, comment=args.comment or ""
-    ) as made:
+    with headless.exported(component_id, content, options=options) as made:
         for problem in made.missing:
-            print(f"Without it: {problem}.", file=sys.stderr)
+            complain(f"Without it: {problem}.")
+        if made.told and not args.json:
+            complain(made.told)
         if args.beside:
             push_beside(guard, made.path, component_id, lambda: None)
         missing = [f"{problem}." for problem in made.missing]
-        answer = _push_one(args, manager, guard, Push(made.path, component_id, scene), made.metadata, None, missing)
+        answer, code = _push_one(
+            args, manager, guard, Push(made.path, component_id, scene), made.metadata, None, missing
+        )
+        answer |= {"left_out": list(made.left_out)}
         # What is stored is stored: a picture may take its time, or fail.
-        if not answer[0]["already_stored"] and (picture := made.picture()):
+        if not answer["already_stored"] and (picture := made.picture()):
             manager.put_preview(component_id, picture)
-        return answer
+        return answer, code
 
 
 def _push_one(
@@ -130,5 +161,5 @@ def _told_missing(args: argparse.Namespace, path: Path, folder: Path | None = No
     missing = needs(path, folder)
     if not args.json:
         for sentence in missing:
-            print(sentence, file=sys.stderr)
+            complain(sentence)
     return missing

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,9 @@ from .cloud_storage.transfers import Progress
 Answer = tuple[Any, int]
 """What ``--json`` prints, and the exit code."""
 
+CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What makes a terminal do something, or turns the direction of text; names and metadata are anybody's."""
+
 
 class StdoutError(OSError):
     """The answer cannot be written: the disk that it is to go to is full, for one."""
@@ -24,11 +28,21 @@ def say(args: argparse.Namespace, text: str) -> None:
     if args.json:
         return
     try:
-        print(text)
+        print(harmless(text))
     except BrokenPipeError:
         raise
     except OSError as error:
         raise StdoutError(*error.args) from error
+
+
+def complain(sentence: object) -> None:
+    """A line on stderr for a person."""
+    print(harmless(str(sentence)), file=sys.stderr)
+
+
+def harmless(text: str) -> str:
+    """Of a text for a terminal, what no program there acts upon."""
+    return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def show_table(args: argparse.Namespace, rows: Sequence[Sequence[Any]], headers: Sequence[str] = ()) -> None:
@@ -51,7 +65,7 @@ def show_batch(args: argparse.Namespace, results: list[BatchResult], done: Calla
         if each.error is None:
             say(args, done(each.component_id))
         else:
-            print(each.error, file=sys.stderr)
+            complain(each.error)
     answer = [
         {"component_id": each.component_id}
         | (vars(each.info) if each.info else {})

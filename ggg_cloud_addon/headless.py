@@ -110,6 +110,10 @@ class Exported:
     metadata: Mapping[str, str]
     missing: Sequence[str]
     """What it had to do without: a file's name, and what is wrong with it."""
+    left_out: Sequence[Mapping[str, str]]
+    """What is used by something in it and no part of it: its ``name``, and what it was ``used_by``."""
+    told: str
+    """The same in a sentence; empty if there is nothing."""
     kept: Path
     """For the picture, see :func:`.blender.scene.export.export_steps`."""
 
@@ -123,16 +127,32 @@ class Exported:
         return None
 
 
+def parts(
+    component_id: str, *, collection: str | None = None, selection: bool = False, preset: str = ""
+) -> list[tuple[str, Any]]:
+    """The ID and the content of each component that becomes of a collection, the selection, or else the whole scene.
+
+    Raises:
+        SceneError: there is no such collection, or the preset does not fit.
+    """
+    with blender() as bpy:
+        from .blender.scene.by_object import part_of, parts_of
+        from .blender.scene.export import selected_objects
+
+        content = bpy.context.scene
+        if selection:
+            content = selected_objects(bpy.context)
+        elif collection is not None:
+            content = bpy.data.collections.get(collection)
+            if content is None:
+                raise SceneError(f'The scene has no collection "{collection}"; check its name.')
+        found = parts_of(content, component_id, preset)
+        return [(each, part_of(content, part)) for each, part in found]
+
+
 @contextlib.contextmanager
-def exported(
-    component_id: str,
-    *,
-    collection: str | None = None,
-    selection: bool = False,
-    options: ExportOptions | None = None,
-    comment: str = "",
-) -> Iterator[Exported]:
-    """Export a collection, the selection, or else the whole scene; the file is there inside the block.
+def exported(component_id: str, content: Any = None, *, options: ExportOptions | None = None) -> Iterator[Exported]:
+    """Export what :func:`parts` gave, or the whole scene; the file is there inside the block.
 
     Raises:
         SceneError: there is nothing to export, or it cannot be.
@@ -141,37 +161,46 @@ def exported(
         path, kept = Path(folder, "made", Path(component_id).name), Path(folder, "kept.blend")
         path.parent.mkdir()
         with blender() as bpy:
+            from .blender.scene.closure import closure_of
             from .blender.scene.convert import straight_through
             from .blender.scene.describe import describe
-            from .blender.scene.export import chosen_objects, export_steps, selected_objects
+            from .blender.scene.export import chosen_objects, export_steps
 
-            content = bpy.context.scene
-            if selection:
-                content = selected_objects(bpy.context)
-            elif collection is not None:
-                content = bpy.data.collections.get(collection)
-                if content is None:
-                    raise SceneError(f'The scene has no collection "{collection}"; check its name.')
+            if content is None:
+                content = bpy.context.scene
             try:
-                metadata = describe(chosen_objects(content, path.suffix.lower()), comment=comment)
+                suffix = path.suffix.lower()
+                chosen = chosen_objects(content, suffix)
+                closure = closure_of(content) if suffix == ".blend" else None
+                metadata = describe(chosen, closure, comment=options.comment if options else "")
+                pointers = closure.pointers if closure else ()
+                left_out = [{"name": target.name, "used_by": user.name} for user, target in pointers]
+                told = closure.left_out if closure else ""
                 name = Path(component_id).stem
                 missing = straight_through(export_steps(path, content, name=name, options=options, kept=kept))
             except OSError as error:
                 why = " ".join(str(error).split())
                 raise SceneError(f'"{component_id}" cannot be exported ({why}); check the free space.') from error
-        yield Exported(path, metadata, missing, kept)
+        yield Exported(path, metadata, missing, left_out, told, kept)
 
 
-def load(path: Path, component_id: str, *, link: bool = False) -> int:
+def load(path: Path, component_id: str, *, link: bool = False, override: bool = False, reuse: bool = False) -> int:
     """Bring a component's file into the open scene; returns the number of its objects.
+
+    With ``link`` it is linked, and with ``override`` as library overrides.
 
     Raises:
         SceneError: Blender cannot read it.
     """
     with blender() as bpy:
+        from .blender.scene.link import link_component
         from .blender.scene.load import load_component
 
-        return len(load_component(path, Path(component_id).stem, context=bpy.context, link=link))
+        name = Path(component_id).stem
+        if link:
+            linked = link_component(path, name, context=bpy.context, override=override)
+            return linked.object_count
+        return len(load_component(path, name, context=bpy.context, reuse=reuse))
 
 
 def save_scene(path: Path) -> None:
@@ -199,7 +228,9 @@ def save_scene(path: Path) -> None:
             os.replace(part, path)
 
 
-def load_into(scene: Path, path: Path, component_id: str, *, link: bool = False) -> int:
+def load_into(
+    scene: Path, path: Path, component_id: str, *, link: bool = False, override: bool = False, reuse: bool = False
+) -> int:
     """Bring a component's file into a .blend file, a new one if it is not there; returns the number of its objects.
 
     Raises:
@@ -211,7 +242,7 @@ def load_into(scene: Path, path: Path, component_id: str, *, link: bool = False)
         open_scene(scene)
     else:
         empty_scene()
-    objects = load(path, component_id, link=link)
+    objects = load(path, component_id, link=link, override=override, reuse=reuse)
     now = scene.stat() if scene.exists() else None
     if (seen and (seen.st_size, seen.st_mtime_ns)) != (now and (now.st_size, now.st_mtime_ns)):
         raise SceneError(f'"{scene}" was saved by somebody else meanwhile, so it was left alone; try again.')

@@ -1,10 +1,14 @@
 """Forked children: real processes that start, and can be killed, within milliseconds."""
 
+import faulthandler
 import os
 import traceback
 from collections.abc import Callable
 
 Act = Callable[[], object]
+
+DEADLINE = 120
+"""Seconds after which a child hangs: it ends itself, and its threads are on stderr."""
 
 
 def in_child(act: Act) -> int:
@@ -12,6 +16,7 @@ def in_child(act: Act) -> int:
     child = os.fork()
     if child:
         return child
+    faulthandler.dump_traceback_later(DEADLINE, file=2, exit=True)
     try:
         act()
         os._exit(0)

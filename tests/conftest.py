@@ -1,6 +1,7 @@
 """What every test of the engine may use."""
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -20,6 +21,8 @@ for _name in [each for each in os.environ if each.upper().startswith(("AWS_", "A
     del os.environ[_name]
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+# A run in a shell's background ignores Ctrl+C, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"127.0.0.1,localhost,{os.environ.get('no_proxy', '')}"
 
 WriteFile = Callable[[str, bytes], Path]

@@ -107,6 +107,37 @@ shapes.write_bytes(b"shapes")
 smooth.modifiers.new("Cache", "MESH_CACHE").filepath = str(shapes)
 save("smooth")
 
+begin("nodes")
+use(image("wood.png"))
+obj = bpy.context.scene.collection.children[0].objects[0]
+for kind, suffix in (("ShaderNodeScript", "osl"), ("ShaderNodeTexIES", "ies")):
+    node = obj.data.materials[0].node_tree.nodes.new(kind)
+    node.mode = "EXTERNAL"
+    node.filepath = str(textures / f"node.{suffix}")
+    (textures / f"node.{suffix}").write_bytes(b"node")
+tree = bpy.data.node_groups.new("Nodes", "GeometryNodeTree")
+tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+bake, end = tree.nodes.new("GeometryNodeBake"), tree.nodes.new("NodeGroupOutput")
+tree.links.new(bake.outputs[0], end.inputs[0])
+if hasattr(bpy.types, "GeometryNodeImportSTL"):
+    tree.nodes.new("GeometryNodeImportSTL").inputs[0].default_value = str(textures / "node.stl")
+    (textures / "node.stl").write_bytes(b"node")
+modifier = obj.modifiers.new("Nodes", "NODES")
+modifier.node_group = tree
+modifier.bake_directory = "//bakes"
+if hasattr(modifier, "bake_target"):
+    modifier.bake_target = "DISK"
+bpy.data.movieclips.load(str(image("clip.0001.png").filepath_from_user())).use_fake_user = True
+image("clip.0002.png")
+save("nodes")
+soft = bpy.data.objects.new("Soft", obj.data)
+bpy.context.scene.collection.objects.link(soft)
+soft.modifiers.new("Soft", "SOFT_BODY").point_cache.use_disk_cache = True
+save("nodes")
+for below in ("bakes/12/meta/1.json", "bakes/12/blobs/1.blob", "blendcache_nodes/536F6674_000001_00.bphys"):
+    (folder / below).parent.mkdir(parents=True, exist_ok=True)
+    (folder / below).write_bytes(b"baked")
+
 begin("alone")
 save("alone")
 

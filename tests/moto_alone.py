@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 from moto import server
+from moto.s3.models import FakeKey
 from werkzeug.wsgi import get_input_stream
 
 _lock = threading.Lock()
@@ -25,6 +26,17 @@ def _call_alone(self: server.DomainDispatcherApplication, environ: dict[str, Any
 
 
 server.DomainDispatcherApplication.__call__ = _call_alone
+
+
+class _Untracked(list[FakeKey]):
+    """moto remembers all for its reset, copies in a listing of versions too: each is an open file as large as the
+    object."""
+
+    def append(self, key: FakeKey) -> None:
+        """Let it go when nobody has it any more."""
+
+
+FakeKey.instances_tracked = _Untracked()
 
 if __name__ == "__main__":
     server.main()

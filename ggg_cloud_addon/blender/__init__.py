@@ -4,6 +4,7 @@ from importlib import import_module
 
 MODULES = (
     "scene.provenance",
+    "scene.trust",
     "properties",
     "preferences",
     "credentials",

@@ -1,12 +1,53 @@
-"""The sidebar's last part: what goes on, and how the last jobs ended. It only reads what is in memory."""
+"""The sidebar's last part: what goes on, and how the last jobs ended. Drawing only reads what is in memory."""
 
 import bpy
-from bpy.types import Context
+from bpy.props import IntProperty
+from bpy.types import Context, Operator
 
-from .job import runs
+from .job import Returned, log_folder, runs, show
 from .panel import SidebarPanel, draw_progress
 from .text import draw_text
 from .view import view
+
+LOG_NAME = "cloud_storage.log"
+
+
+class GGG_CLOUD_OT_cancel(Operator):
+    """Stop it; nothing half-done stays behind"""
+
+    bl_idname = "ggg_cloud.cancel"
+    bl_label = "Cancel"
+
+    number: IntProperty(  # type: ignore[valid-type]
+        name="Job", description="0: all that is under way", options={"SKIP_SAVE"}
+    )
+
+    def execute(self, context: Context) -> Returned:
+        """Ask those who do the work to stop."""
+        for run in runs():
+            if self.number in (0, run.number):
+                run.cancel()
+                run.look()
+        show(context)
+        return {"FINISHED"}
+
+
+class GGG_CLOUD_OT_open_log(Operator):
+    """Open the log, which has the details of every error"""
+
+    bl_idname = "ggg_cloud.open_log"
+    bl_label = "Open the Log"
+
+    def execute(self, context: Context) -> Returned:
+        """Show it in the system's own program for text; without a window only say where it is."""
+        folder = log_folder()
+        if folder is None or not (folder / LOG_NAME).exists():
+            self.report({"INFO"}, "There is no log yet.")
+            return {"CANCELLED"}
+        self.report({"INFO"}, f'The log is "{folder / LOG_NAME}"')
+        if not bpy.app.background:
+            bpy.ops.wm.path_open(filepath=str(folder / LOG_NAME))
+        return {"FINISHED"}
 
 
 class GGG_CLOUD_PT_activity(SidebarPanel):
@@ -37,5 +78,5 @@ class GGG_CLOUD_PT_activity(SidebarPanel):
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs
-    (GGG_CLOUD_PT_activity,)
+    (GGG_CLOUD_OT_cancel, GGG_CLOUD_OT_open_log, GGG_CLOUD_PT_activity)
 )

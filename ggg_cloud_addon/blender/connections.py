@@ -48,7 +48,7 @@ TIERS = {
     "azure": ("Hot", "Cool", "Cold", "Archive"),
 }
 PATHS = ("root", "credentials_file", "ca_bundle", "sync_folder")
-MODELS = "*.blend *.fbx *.stl *.gltf *.glb *.bin *blender_assets.cats.txt"
+MODELS = "*.blend *.fbx *.stl *.gltf *.glb *.bin *.obj *.mtl *.ply *.usd *.usd? *blender_assets.cats.txt"
 
 
 def _note_change(connection: "ConnectionSettings", context: Context) -> None:

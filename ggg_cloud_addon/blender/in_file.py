@@ -9,12 +9,11 @@ from bpy.types import Collection, Context
 
 from .connections import storage_name
 from .scene import SceneError
+from .scene.closure import ROOT, contents, objects_in
 from .scene.load import Loaded
 from .scene.provenance import (
-    ROOT,
     Origin,
     changed,
-    contents,
     forget,
     is_linked,
     known_etag,
@@ -46,8 +45,10 @@ class Push:
         self._etag = known_etag(self._storage, component_id, collection)
         self._uid: int | None = None
         if collection and self._becomes(collection):
-            bpy.ops.ed.flush_edits()
-            self._uid, self._taken = collection.session_uid, take(contents(collection))
+            parts = contents(collection)
+            if not any(each.override_library for each in parts):  # on these nothing can be noted
+                bpy.ops.ed.flush_edits()
+                self._uid, self._taken = collection.session_uid, take(parts)
 
     @property
     def condition(self) -> str:
@@ -114,19 +115,24 @@ def look_at_file(context: Context, *, vertices: float = QUICK) -> None:
         return
     rows = {row.component_id: row.etag for row in view.rows}
     found = []
-    for collection in pulled(storage):
-        known = origin_of(collection)
+    for holder in pulled(storage):
+        known = origin_of(holder)
         assert known is not None
-        meshes: Any = {obj.data for obj in collection.all_objects if obj.type == "MESH"}
+        there = _in_storage(rows.get(known.component_id), known.etag)
+        if is_linked(holder):
+            name = Path(known.component_id).stem
+            found.append(InFile(name, known.component_id, is_linked=True, etag=known.etag, storage=there))
+            continue
+        meshes: Any = {obj.data for obj in objects_in(holder) if obj.type == "MESH"}
         vertices -= sum(len(mesh.vertices) for mesh in meshes)
         found.append(
             InFile(
-                collection.name,
+                holder.name,
                 known.component_id,
-                is_linked(collection),
-                known.etag,
-                _in_storage(rows.get(known.component_id), known.etag),
-                tuple(each.name for each in changed(collection)) if vertices >= 0 else None,
+                is_linked=False,
+                etag=known.etag,
+                storage=there,
+                changed=tuple(each.name for each in changed(holder)) if vertices >= 0 else None,
             )
         )
     view.in_file = sorted(found, key=lambda each: each.collection)

@@ -13,19 +13,22 @@ from bpy.types import Context, Event, Operator
 from ..worker.client import JobError
 from .connections import active_connection, preferences_of, storage_config, storage_name, sync_settings
 from .in_file import REFUSED, Push, look_at_file, note_pull, origin, pulled_id
-from .job import Returned, Step, Steps, WorkerOperator, log_folder, runs, show, worker
+from .job import Returned, Step, Steps, WorkerOperator, show, worker
 from .previews import PICTURE_SCALE, fetch_previews, icon_of
 from .properties import FORMATS, SOURCES, ExportProperties, draw_export_options, export_options, fill_list, state_of
 from .scene import LINKED_FOLDER, MissingFilesError, SceneError
+from .scene.by_object import part_of, parts_of
+from .scene.closure import closure_of, kinds_of, objects_in
 from .scene.describe import describe
 from .scene.export import chosen_objects, export_steps, picture_of, selected_objects
 from .scene.export_options import LOST
+from .scene.link import link_version
 from .scene.load import load_steps
-from .shown import counted, newer_blender, shown_size
+from .scene.provenance import Origin
+from .shown import counted, newer_blender, shown_kinds, shown_size
 from .text import draw_text
 from .view import Refused, Row, view
 
-LOG_NAME = "cloud_storage.log"
 DIALOG_WIDTH = 400
 """Pixels, before the scale of the user's display."""
 
@@ -83,13 +86,24 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         component_id = self.component_id or pulled_id(context, content) or name.replace("/", "_")
         if not component_id.lower().endswith(tuple(each[0] for each in FORMATS)):
             component_id += self.file_format
-        suffix = Path(component_id).suffix.lower()
-        path, kept = self.scratch() / f"component{suffix}", self.scratch() / "kept.blend"
-        metadata = describe(chosen_objects(content, suffix), comment=self.comment)
-        push = Push(context, component_id, content)
         view.refused = None
         operator: Any = self  # the stubs know no answer of as_keywords()
         again = operator.as_keywords(ignore=("ask",)) | {"component_id": component_id}
+        told = []
+        for part_id, part in parts_of(content, component_id, self.preset):
+            told.append((yield from self._push(context, part_of(content, part), part_id, again)))
+        return ". ".join(told)
+
+    def _push(
+        self, context: Context, content: Any, component_id: str, again: dict[str, Any]
+    ) -> Generator[Step, None, str]:
+        """Push one component; what is told of it."""
+        suffix = Path(component_id).suffix.lower()
+        path, kept = self.scratch() / f"component{suffix}", self.scratch() / "kept.blend"
+        chosen = chosen_objects(content, suffix)
+        closure = closure_of(content) if suffix == ".blend" else None
+        metadata = describe(chosen, closure, comment=self.comment)
+        push = Push(context, component_id, content)
         try:
             missing = yield from export_steps(
                 path,
@@ -115,7 +129,9 @@ class GGG_CLOUD_OT_export_upload(ExportProperties, WorkerOperator):
         if self.preview:
             yield from self._add_picture(storage_config(context), component_id, path, kept)
         told = _told(info)
-        return f"{told}, without {counted(len(missing), 'file')}: {'; '.join(missing)}" if missing else told
+        if missing:
+            told += f", without {counted(len(missing), 'file')}: {'; '.join(missing)}"
+        return f"{told}. {closure.left_out}" if closure and closure.left_out else told
 
     def _add_picture(
         self, config: dict[str, Any], component_id: str, path: Path, kept: Path
@@ -174,6 +190,11 @@ class GGG_CLOUD_OT_push(WorkerOperator):
         description="The component's ID in the storage; empty: the file's name",
         options={"SKIP_SAVE"},
     )
+    beside: BoolProperty(  # type: ignore[valid-type]
+        name="With What It Needs",
+        description="Textures, buffers, libraries and caches in its folder or below become components beside it",
+        options={"SKIP_SAVE"},
+    )
 
     def invoke(self, context: Context, event: Event) -> Returned:
         """Ask for the file first."""
@@ -185,7 +206,7 @@ class GGG_CLOUD_OT_push(WorkerOperator):
     def steps(self, context: Context) -> Steps:
         """Upload the file."""
         path = Path(bpy.path.abspath(self.filepath))
-        info = yield from _upload(context, path, self.component_id or path.name)
+        info = yield from _upload(context, path, self.component_id or path.name, beside=self.beside)
         look_at_file(context)
         return _told(info)
 
@@ -200,7 +221,18 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
     component_id: StringProperty(name="Component", options={"SKIP_SAVE"})  # type: ignore[valid-type]
     link: BoolProperty(  # type: ignore[valid-type]
         name="Link",
-        description="Link to the pulled .blend file instead of appending what is in it",
+        description="Link to the pulled .blend file instead of appending what is in it: an instance that can be moved, "
+        "at the 3D cursor",
+        options={"SKIP_SAVE"},
+    )
+    override: BoolProperty(  # type: ignore[valid-type]
+        name="Library Override",
+        description="With Link: make library overrides of all of it, so that it can be posed and changed here",
+        options={"SKIP_SAVE"},
+    )
+    reuse: BoolProperty(  # type: ignore[valid-type]
+        name="Reuse Data",
+        description="Materials, node groups, textures and images that are in this file already do not come again",
         options={"SKIP_SAVE"},
     )
     version_id: StringProperty(  # type: ignore[valid-type]
@@ -208,6 +240,16 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
     )
     ask: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
     """Ask which component first, as in the File menu."""
+
+    @classmethod
+    def description(cls, context: Context, properties: Any) -> str:
+        """What its button does."""
+        if not properties.link:
+            return "Bring a component into the open scene"
+        made = (
+            "make library overrides of it, to pose and change it" if properties.override else "make an instance of it"
+        )
+        return f"Link to the component and {made}"
 
     def invoke(self, context: Context, event: Event) -> Returned:
         """Begin, or ask first."""
@@ -220,34 +262,44 @@ class GGG_CLOUD_OT_pull(WorkerOperator):
         # The list may not be there yet, or not whole: what is typed counts too.
         column.prop_search(self, "component_id", state_of(context), "components", results_are_suggestions=True)
         column.prop(self, "link")
+        if self.link:
+            column.prop(self, "override")
+        else:  # what is linked is never there twice
+            column.prop(self, "reuse")
         picture = icon_of(self.component_id)
         if picture:
             column.template_icon(picture, scale=PICTURE_SCALE)
 
     def steps(self, context: Context) -> Steps:
-        """Download it, to be appended into a temporary file, to be linked into one that stays; then load it."""
+        """Download it; then append it, or put it where it stays and link to it."""
         if not self.component_id:
             raise SceneError("No component is chosen; choose one in the list.")
-        storage = storage_name(context)
-        if not self.link:
-            target, info = yield from fetch(context, self.component_id, self.version_id, self.scratch())
-        elif bpy.data.filepath:
-            target = linked_folder() / self.component_id
-            info = yield from download(context, self.component_id, self.version_id, target, beside=True)
-        else:
+        if self.link and not bpy.data.filepath:
             raise SceneError(f'Save this file first: what is linked is kept in "{LINKED_FOLDER}" beside it.')
-        newer = newer_blender(info["metadata"])
-        name = Path(self.component_id).stem
+        storage = storage_name(context)
+        path, info = yield from fetch(context, self.component_id, self.version_id, self.scratch())
+        name, came_from = Path(self.component_id).stem, origin(storage, info)
         try:
-            loaded = yield from load_steps(target, name, context=context, link=self.link)
+            if self.link:
+                told = self._link(path, name, came_from, context)
+            else:
+                loaded = yield from load_steps(path, name, context=context, reuse=self.reuse)
+                note_pull(context, loaded, came_from)
+                objects = len(objects_in(loaded.collection))
+                what = shown_kinds(kinds_of(loaded.assets)) if loaded.assets else counted(objects, "object")
+                told = f'Pulled "{self.component_id}": {what}'
         finally:
-            if not self.link:
-                target.unlink(missing_ok=True)
-        note_pull(context, loaded, origin(storage, info))
-        told = f'Pulled "{self.component_id}": {counted(len(loaded.collection.all_objects), "object")}'
-        lacking = info["lacking"] if not (self.link or bpy.data.filepath) else 0
+            path.unlink(missing_ok=True)
+        lacking = 0 if bpy.data.filepath else info["lacking"]
         unsaved = f"Save this file and pull it again: it needs {counted(lacking, 'file')} beside it" if lacking else ""
-        return ". ".join(each for each in (told, newer, unsaved) if each)
+        return ". ".join(each for each in (told, newer_blender(info["metadata"]), unsaved) if each)
+
+    def _link(self, path: Path, name: str, came_from: Origin, context: Context) -> str:
+        place = linked_folder() / self.component_id
+        linked = link_version(path, place, name, came_from, context=context, override=self.override)
+        look_at_file(context)
+        made = " as library overrides" if self.override else ""
+        return f'Linked "{self.component_id}"{made}: {counted(linked.object_count, "object")}'
 
 
 class GGG_CLOUD_OT_refresh(WorkerOperator):
@@ -326,42 +378,6 @@ class GGG_CLOUD_OT_connection_choose(Operator):
         return {"FINISHED"}
 
 
-class GGG_CLOUD_OT_cancel(Operator):
-    """Stop it; nothing half-done stays behind"""
-
-    bl_idname = "ggg_cloud.cancel"
-    bl_label = "Cancel"
-
-    number: IntProperty(  # type: ignore[valid-type]
-        name="Job", description="0: all that is under way", options={"SKIP_SAVE"}
-    )
-
-    def execute(self, context: Context) -> Returned:
-        """Ask those who do the work to stop."""
-        for run in runs():
-            if self.number in (0, run.number):
-                run.cancel()
-                run.look()
-        show(context)
-        return {"FINISHED"}
-
-
-class GGG_CLOUD_OT_open_log(Operator):
-    """Open the log, which has the details of every error"""
-
-    bl_idname = "ggg_cloud.open_log"
-    bl_label = "Open the Log"
-
-    def execute(self, context: Context) -> Returned:
-        """Show it in the system's own program for text."""
-        folder = log_folder()
-        if folder is None or not (folder / LOG_NAME).exists():
-            self.report({"INFO"}, "There is no log yet.")
-            return {"CANCELLED"}
-        bpy.ops.wm.path_open(filepath=str(folder / LOG_NAME))
-        return {"FINISHED"}
-
-
 def _named_storage(context: Context) -> str:
     connection = active_connection(context)
     return f'"{connection.name}"' if connection else "this storage"
@@ -408,10 +424,11 @@ def download(
 def fetch(
     context: Context, component_id: str, version_id: str, scratch: Path
 ) -> Generator[Step, None, tuple[Path, dict[str, Any]]]:
-    """Download a component to be appended: to a file that the caller removes then. What it needs beside it stays
-    beside the open file, if that was saved."""
+    """Download a component to be appended: to a file that the caller removes then. What a .blend needs beside it stays
+    beside the open file, if that was saved; what another one needs is taken in when it is imported."""
     target = scratch / Path(component_id).name
-    info = yield from download(context, component_id, version_id, target)
+    is_blend = target.suffix.lower() == ".blend"
+    info = yield from download(context, component_id, version_id, target, beside=not is_blend)
     if not (info["lacking"] and bpy.data.filepath):
         return target, info
     # Its paths are meant from where it lies. A name of its own, as a component that is linked has the usual one.
@@ -475,7 +492,5 @@ register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-
         GGG_CLOUD_OT_refresh,
         GGG_CLOUD_OT_delete,
         GGG_CLOUD_OT_connection_choose,
-        GGG_CLOUD_OT_cancel,
-        GGG_CLOUD_OT_open_log,
     )
 )

@@ -11,8 +11,8 @@ from .connections import active_connection, preferences_of
 from .job import Run, runs
 from .preferences import ICONS
 from .previews import icon_of
-from .properties import EXPORT_OPTIONS, draw_export_options, state_of
-from .scene.export_options import LOST
+from .properties import draw_export_options, state_of
+from .scene.export_options import LOST, OPTIONS_OF
 from .text import draw_text, wrapped
 from .user_files import ADDON
 from .view import ONLY_HERE, SHOWN_ROWS, STATUSES, view
@@ -23,6 +23,12 @@ KIND_ICONS: Mapping[str, Any] = {
     ".gltf": "MESH_UVSPHERE",
     ".glb": "MESH_UVSPHERE",
     ".stl": "MESH_CUBE",
+    ".obj": "MESH_ICOSPHERE",
+    ".ply": "OUTLINER_OB_POINTCLOUD",
+    ".usdz": "MESH_TORUS",
+    ".usdc": "MESH_TORUS",
+    ".usda": "MESH_TORUS",
+    ".usd": "MESH_TORUS",
 }
 WIDE = 400
 """Pixels of the sidebar from which on the list shows the whole ID."""
@@ -175,6 +181,9 @@ class GGG_CLOUD_PT_components(SidebarPanel):
         link = linked.operator("ggg_cloud.pull", text="Link", icon="LINKED")
         link.component_id = chosen
         link.link = True
+        posed = linked.operator("ggg_cloud.pull", text="", icon="LIBRARY_DATA_OVERRIDE")
+        posed.component_id = chosen
+        posed.link = posed.override = True
         row.operator("ggg_cloud.details", text="", icon="INFO").component_id = chosen
         row.operator("ggg_cloud.delete", text="", icon="TRASH").component_id = chosen
 
@@ -203,8 +212,7 @@ class GGG_CLOUD_PT_push(SidebarPanel):
         push.component_id = state.component_name
         push.source = state.source
         push.file_format = state.file_format
-        push.comment = state.comment
-        for name in EXPORT_OPTIONS:
+        for name in (*OPTIONS_OF[state.file_format], "comment"):
             setattr(push, name, getattr(state, name))
         column.operator("ggg_cloud.push", text="Push a File...", icon="FILEBROWSER")
 

@@ -17,7 +17,8 @@ from bpy.props import (
 )
 from bpy.types import Context, PropertyGroup, UILayout
 
-from .scene.export_options import AXES, FILES, ExportOptions
+from .scene.export_options import AXES, FILES, OPTIONS_OF, PRESETS, ExportOptions, parsed_settings, split_settings
+from .scene.operator_presets import preset_names
 from .shown import shown_age, shown_size
 from .view import Row, view
 
@@ -32,6 +33,12 @@ FORMATS = (
     (".gltf", "glTF (.gltf)", "Meshes, materials and textures, as text"),
     (".glb", "glTF binary (.glb)", "Meshes, materials and textures, in one small file"),
     (".stl", "STL (.stl)", "The bare surface, for printing and measuring"),
+    (".obj", "OBJ (.obj)", "Meshes with UVs, for any program"),
+    (".ply", "PLY (.ply)", "One surface with colours of vertices, for scans and point clouds"),
+    (".usdz", "USD packed (.usdz)", "Meshes, materials, textures and animation, in one file"),
+    (".usdc", "USD binary (.usdc)", "Meshes, materials and animation, small"),
+    (".usda", "USD text (.usda)", "Meshes, materials and animation, as text"),
+    (".usd", "USD (.usd)", "As USD binary, under the name that other programs ask for"),
 )
 
 
@@ -39,8 +46,12 @@ _NOT_KEPT = {"SKIP_SAVE"}
 """By an operator for its next call."""
 
 
+def _presets(properties: Any, context: Context, text: str) -> list[tuple[str, str]]:
+    return preset_names(properties.file_format)
+
+
 class ExportProperties:
-    """What may be chosen for a push: the fields of ExportOptions, and a comment."""
+    """What may be chosen for a push: the fields of ExportOptions."""
 
     files: EnumProperty(name="Its Files", items=FILES, options=_NOT_KEPT)  # type: ignore[valid-type]
     allow_missing: BoolProperty(  # type: ignore[valid-type]
@@ -53,6 +64,16 @@ class ExportProperties:
         description="Write the .blend compressed, to about a quarter of its size",
         default=True,
         options=_NOT_KEPT,
+    )
+    asset: BoolProperty(  # type: ignore[valid-type]
+        name="Mark as Asset",
+        description="Blender's asset browser shows what is pushed, with a picture, you as the author, the comment and "
+        "the tags; nothing is marked in your file",
+        default=True,
+        options=_NOT_KEPT,
+    )
+    tags: StringProperty(  # type: ignore[valid-type]
+        name="Tags", description="Of the asset, with commas between them: robot, gripper", options=_NOT_KEPT
     )
     apply_modifiers: BoolProperty(  # type: ignore[valid-type]
         name="Apply Modifiers", description="Write the shapes that the modifiers make", default=True, options=_NOT_KEPT
@@ -67,6 +88,18 @@ class ExportProperties:
         soft_max=1000,
         options=_NOT_KEPT,
     )
+    preset: StringProperty(  # type: ignore[valid-type]
+        name="Preset",
+        description="Settings for a program, or those that you saved in Blender's own dialog for the format",
+        search=_presets,
+        options=_NOT_KEPT,
+    )
+    settings: StringProperty(  # type: ignore[valid-type]
+        name="More Options",
+        description="Of Blender's own exporter, by their Python names, with spaces between: "
+        "use_armature_deform_only=true axis_up=Z",
+        options=_NOT_KEPT,
+    )
     comment: StringProperty(  # type: ignore[valid-type]
         name="Comment", description="Kept with the component, for whoever pulls it", options=_NOT_KEPT
     )
@@ -77,18 +110,23 @@ EXPORT_OPTIONS = tuple(each.name for each in fields(ExportOptions))
 
 def export_options(properties: Any) -> ExportOptions:
     """What is chosen in ExportProperties."""
-    return ExportOptions(**{name: getattr(properties, name) for name in EXPORT_OPTIONS})
+    chosen = {name: getattr(properties, name) for name in EXPORT_OPTIONS}
+    return ExportOptions(**chosen | {"settings": parsed_settings(split_settings(chosen["settings"]))})
+
+
+_PLACEHOLDERS = {"preset": "As the format usually is", "settings": "name=value name=value"}
 
 
 def draw_export_options(column: UILayout, properties: Any, suffix: str) -> None:
-    """Those that the format has a use for."""
-    names = (
-        ("files", "allow_missing", "compress")
-        if suffix == ".blend"
-        else ("apply_modifiers", "axes", *(("scale",) if suffix in (".fbx", ".stl") else ()), "allow_missing")
-    )
-    for name in (*names, "comment"):
-        column.prop(properties, name)
+    """Those that the format has a use for, and that the preset does not decide."""
+    hidden: tuple[str, ...] = () if properties.asset else ("tags",)
+    if properties.preset in PRESETS:
+        hidden += ("scale",) if "global_scale" in PRESETS[properties.preset].settings.get(suffix, ()) else ()
+    elif properties.preset:  # all that Blender's own dialog shows
+        hidden += ("apply_modifiers", "axes", "scale")
+    for name in (*OPTIONS_OF[suffix], "comment"):
+        if name not in hidden:
+            column.prop(properties, name, placeholder=_PLACEHOLDERS.get(name, ""))
 
 
 class GGGCloudComponent(PropertyGroup):
@@ -101,6 +139,11 @@ class GGGCloudComponent(PropertyGroup):
 
 def _search(state: "GGGCloudState", context: Context) -> None:
     fill_list(state)
+
+
+def _forget_exporter(state: "GGGCloudState", context: Context) -> None:
+    """Another format has another exporter."""
+    state.preset = state.settings = ""
 
 
 class GGGCloudState(ExportProperties, PropertyGroup):
@@ -120,7 +163,7 @@ class GGGCloudState(ExportProperties, PropertyGroup):
         update=_search,
     )
     source: EnumProperty(name="What", items=SOURCES)  # type: ignore[valid-type]
-    file_format: EnumProperty(name="Format", items=FORMATS)  # type: ignore[valid-type]
+    file_format: EnumProperty(name="Format", items=FORMATS, update=_forget_exporter)  # type: ignore[valid-type]
     component_name: StringProperty(  # type: ignore[valid-type]
         name="Name",
         description="The component's name in the storage, such as robot/arm. Empty: the name of what is pushed",

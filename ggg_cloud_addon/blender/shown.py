@@ -12,7 +12,13 @@ UNITS = ((60, "s"), (60, "min"), (24, "h"), (365, "d"))
 
 NUMBER = re.compile(r"[0-9]{1,15}")
 """What is taken for one in metadata, which anybody may have written."""
-PLURALS = {"vertex": "vertices"}
+PLURALS = {"vertex": "vertices", "mesh": "meshes", "brush": "brushes"}
+KINDS = (
+    "objects", "vertices", "collections", "meshes", "materials", "node_groups", "textures", "images", "actions",
+    "armatures", "curves", "hair_curves", "lights", "cameras", "lattices", "particles", "volumes", "worlds", "texts",
+    "sounds", "fonts", "brushes",
+)  # fmt: skip
+"""What is counted in a component and shown, in this order; most as ``bpy.data`` calls them."""
 
 
 def shown_size(size: float, *, short: bool = False) -> str:
@@ -53,14 +59,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else PLURALS.get(noun, noun + 's')}"
 
 
+def shown_kinds(counts: Mapping[str, int]) -> str:
+    """How much there is of each kind, in words."""
+    nouns = {plural: noun for noun, plural in PLURALS.items()}
+    return ", ".join(
+        counted(number, nouns.get(kind, kind.removesuffix("s")).replace("_", " ")) for kind, number in counts.items()
+    )
+
+
 def shown_metadata(metadata: Mapping[str, str]) -> list[str]:
     """What a component's metadata say, in words."""
-    counts = [
-        counted(int(metadata[key]), noun)
-        for key, noun in (("objects", "object"), ("vertices", "vertex"), ("materials", "material"))
-        if NUMBER.fullmatch(metadata.get(key, ""))
-    ]
-    lines = [", ".join(counts)]
+    lines = [shown_kinds({key: int(metadata[key]) for key in KINDS if NUMBER.fullmatch(metadata.get(key, ""))})]
     if "bounds" in metadata:
         lines.append(" x ".join(metadata["bounds"].split()) + " m")
     if "blender" in metadata:

@@ -16,9 +16,10 @@ from .job import Returned, Step, Steps, WorkerOperator, show
 from .operators import fetch, show_component
 from .scene import SceneError
 from .scene.convert import Conversion
+from .scene.link import update_linked
 from .scene.merge import Side
-from .scene.provenance import Origin, is_linked, origin_of, pulled, set_origin
-from .scene.update import ClashError, update, update_linked
+from .scene.provenance import Origin, library_of, origin_of, pulled, set_origin
+from .scene.update import ClashError, update
 from .view import Undecided, view
 
 GONE = ("ObjectNotFoundError", "IntegrityError", "ArchivedError", "UnsupportedError")
@@ -64,16 +65,16 @@ class GGG_CLOUD_OT_update(WorkerOperator):
         bases: dict[str, Path | None] = {}
         try:
             for key in dict.fromkeys(each.ggg_cloud.key for each in here):
-                collection = _find(key)
-                if collection is None:
+                holder = _find(key)
+                if holder is None:
                     continue
-                if is_linked(collection):
-                    update_linked(collection, path, self.scratch(), now)
+                if library := library_of(holder):
+                    update_linked(library, path, now)
                     continue
-                known = origin_of(collection)
+                known = origin_of(holder)
                 assert known is not None
                 if known.sha256 and known.sha256 == now.sha256:
-                    set_origin(collection, now)
+                    set_origin(holder, now)
                     continue
                 if known.version_id not in bases:
                     bases[known.version_id] = yield from self._fetch_base(context, known)
@@ -165,9 +166,9 @@ def _as_blend(path: Path) -> Generator[Step, None, Path]:
 
 
 def _find(key: str) -> Any:
-    """The collection of a pull, by the key of its GGGCloudOrigin."""
-    collections: Any = bpy.data.collections
-    return next((each for each in collections if each.users and each.ggg_cloud.key == key), None)
+    """The collection or the library of a pull, by the key of its GGGCloudOrigin."""
+    holders: Any = (*bpy.data.libraries, *bpy.data.collections)
+    return next((each for each in holders if each.users and not each.library and each.ggg_cloud.key == key), None)
 
 
 register, unregister = bpy.utils.register_classes_factory(  # type: ignore[func-returns-value, misc]  # so the stubs

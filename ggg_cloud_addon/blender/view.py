@@ -66,7 +66,7 @@ class InFile:
     """A component in the open file."""
 
     collection: str
-    """Its name."""
+    """Its name; the component's, if it was linked."""
     component_id: str
     is_linked: bool
     etag: str

@@ -4,6 +4,7 @@ unless the caller asks to."""
 import contextlib
 import itertools
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -28,6 +29,8 @@ AGAIN = ("about", "check", "details", "download", "list", "sync")
 """What may be done again from its beginning, whether or not it was done before. An upload may not: it would replace
 what somebody else pushed in between."""
 CANCELLED = "It was cancelled; what was under way is done whole or not at all."
+MAX_ERRORS = 4096
+"""So many bytes of what a worker that died has said are looked at: the last ones."""
 BREATH_SECONDS = 0.0005
 """The pause after each part of a long answer, in which Blender's main thread goes on."""
 
@@ -274,7 +277,7 @@ class _Worker:
             code = process.wait()
             self._outbox.put(None)
             writer.join()
-            errors.seek(0)
+            errors.seek(max(0, errors.seek(0, os.SEEK_END) - MAX_ERRORS))
             said = errors.read().decode(errors="replace").strip().splitlines()
         how = f"was killed (signal {-code})" if code < 0 else f"stopped (exit code {code})"
         why = f": {said[-1].rstrip('.')}" if said else ""

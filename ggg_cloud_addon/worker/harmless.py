@@ -7,7 +7,8 @@ size, and draws any text.
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 MAX_PIXELS = 256
 """A side of a picture, as our own have at most."""
@@ -15,6 +16,8 @@ MAX_ENTRIES = 64
 MAX_KEY = 64
 MAX_VALUE = 2048
 """Characters; no store takes more metadata from us than that in all."""
+MAX_VERSIONS = 1000
+"""Of one component; the newest."""
 UNSHOWN = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 """Characters that control a terminal or the direction of text, break lines, or are none."""
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -39,6 +42,11 @@ def shown_metadata(metadata: object) -> dict[str, str]:
         return {}
     entries = list(metadata.items())[:MAX_ENTRIES]
     return {shown_text(key, MAX_KEY): shown_text(value) for key, value in entries if isinstance(value, str)}
+
+
+def shown_sentences(sentences: Iterable[object]) -> list[str]:
+    """As many as a person may want to read, each in one line."""
+    return [shown_text(str(each)) for each in islice(sentences, MAX_ENTRIES)]
 
 
 def is_shown(name: str) -> bool:

@@ -14,6 +14,7 @@ from ..cloud_storage import CloudStorageConfig, CloudStorageManager, StorageErro
 from ..cloud_storage.errors import CancelledError, LocalFileError, SdkError
 from ..cloud_storage.log import default_log_folder, start_log
 from .bundled import advice
+from .harmless import shown_text
 from .messages import Failed, Message, Progress, Request, answer, decode, encode
 from .verbs import VERBS
 
@@ -76,7 +77,7 @@ class _Server:
         except StorageError as error:
             log.exception("Job %d (%s) failed", request.id, request.verb)
             sentence = (isinstance(error, SdkError) and advice()) or str(error)
-            self._say(Failed(request.id, sentence, type(error).__name__))
+            self._say(Failed(request.id, shown_text(sentence), type(error).__name__))
         except Exception:
             log.exception("Job %d (%s) failed by a fault of GGG Cloud", request.id, request.verb)
             fault = "GGG Cloud has a fault here; the log says which. Please report it."
@@ -115,7 +116,7 @@ class _Teller:
         now = time.monotonic()
         if now - self._said >= PROGRESS_SECONDS:
             self._said = now
-            self._server.say_progress(Progress(self._request.id, done, total, text, items_done, items))
+            self._server.say_progress(Progress(self._request.id, done, total, shown_text(text), items_done, items))
 
     def stop_if_cancelled(self) -> None:
         """Raise CancelledError if Blender does not want the job any more, or is gone."""

@@ -18,7 +18,7 @@ from ..cloud_storage.sync.plan import DELETES, SILENT, Action
 from ..cloud_storage.sync.result import STORE_IS_OLDER
 from ..cloud_storage.times import utc_from_ns
 from .about import fetch_all, fetch_preview
-from .harmless import is_shown, shown_metadata
+from .harmless import MAX_KEY, MAX_VERSIONS, is_shown, shown_metadata, shown_sentences, shown_text
 
 Plain = Any
 """What JSON can hold."""
@@ -83,7 +83,7 @@ def _upload(
         preview=picture,
         progress=tell,
     )
-    return _plain(info) | {"missing": missing}
+    return _plain(info) | {"missing": shown_sentences(missing)}
 
 
 def _download(
@@ -112,7 +112,7 @@ def _download(
     info = manager.download_component(component_id, path, version_id=version_id, overwrite=overwrite, progress=tell)
     if beside:
         pull_beside(manager, component_id, Path(path), tell.stop_if_cancelled)
-    return _plain(info) | {"lacking": 0 if beside else lacking(Path(path))}
+    return _plain(info) | {"lacking": 0 if beside else lacking(manager, component_id, Path(path))}
 
 
 def _delete(manager: CloudStorageManager, tell: Teller, component_ids: list[str]) -> Plain:
@@ -123,14 +123,15 @@ def _delete(manager: CloudStorageManager, tell: Teller, component_ids: list[str]
 
 
 def _check(manager: CloudStorageManager, tell: Teller, create: bool = False, keep_versions: bool = False) -> Plain:
-    return [asdict(each) for each in check_storage(manager, create=create, keep_versions=keep_versions)]
+    findings = check_storage(manager, create=create, keep_versions=keep_versions)
+    return [asdict(each) | {"sentence": shown_text(each.sentence)} for each in findings]
 
 
 def _versions(manager: CloudStorageManager, tell: Teller, component_id: str) -> Plain:
     """Newest first."""
     return [
         [each.version_id, each.size, each.modified.timestamp(), each.is_current]
-        for each in manager.list_versions(component_id)
+        for each in manager.list_versions(component_id)[:MAX_VERSIONS]
     ]
 
 
@@ -197,12 +198,16 @@ def _sync(
         "state": state,
         "summary": result.get_summary_string(),
         "plan": [
-            [each.kind.value, each.path, each.size, each.reason] for each in result.plan if each.kind not in SILENT
+            [each.kind.value, shown_text(each.path), each.size, shown_text(each.reason)]
+            for each in result.plan
+            if each.kind not in SILENT
         ],
         "conflicts": [_conflict(each, result) for each in result.conflicts],
-        "errors": {path: str(error) for path, error in result.errors.items()},
+        "errors": {path: shown_text(str(error)) for path, error in result.errors.items()},
         "deletes": _deletes(result),
-        "notes": [*result.missing_promises, *([STORE_IS_OLDER] if result.store_is_older else ()), *result.notes],
+        "notes": shown_sentences(
+            [*result.missing_promises, *([STORE_IS_OLDER] if result.store_is_older else ()), *result.notes]
+        ),
     }
 
 
@@ -243,7 +248,7 @@ def _conflict(action: Action, result: SyncResult) -> Plain:
     here, there = result.local.get(action.path), result.remote.get(action.path)
     return {
         "path": action.path,
-        "reason": action.reason,
+        "reason": shown_text(action.reason),
         "here": here and [here.fingerprint.size, utc_from_ns(here.fingerprint.mtime_ns).timestamp()],
         "there": there and [there.size, there.modified.timestamp()],
         "can_choose": action.can_choose,
@@ -253,6 +258,7 @@ def _conflict(action: Action, result: SyncResult) -> Plain:
 def _plain(info: ComponentInfo) -> dict[str, Any]:
     """A ComponentInfo as JSON can hold it."""
     values = asdict(info) | {"metadata": shown_metadata(info.metadata)}
+    values["sha256"] = info.sha256 and shown_text(info.sha256, MAX_KEY)  # where it is metadata, anybody's word
     for name in ("created", "modified"):
         if values[name] is not None:
             values[name] = values[name].timestamp()

@@ -6,6 +6,8 @@ from pathlib import Path
 import bpy
 
 NAME = "ggg_cloud_addon"
+KINDS = (".blend", ".fbx", ".stl", ".glb", ".obj", ".usdz")
+"""One format of each of Blender's exporters; that of PLY is as that of STL."""
 
 
 class Studio:
@@ -70,6 +72,7 @@ def resize(name, factor):
 
 def push(name, component_id="", **options):
     options.setdefault("preview", False)
+    options.setdefault("asset", False)  # for which another Blender starts
     return bpy.ops.ggg_cloud.export_upload(
         source="COLLECTION", collection=name, component_id=component_id, file_format=".blend", **options
     )

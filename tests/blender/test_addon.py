@@ -206,7 +206,7 @@ def test_a_pull_appends_or_links(addon: Any, store: Path, tmp_path: Path) -> Non
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     bpy.ops.ggg_cloud.pull(component_id="robot/wheel.blend", link=True)
-    library = bpy.context.scene.objects["Wheel"].library
+    library = bpy.context.scene.objects["wheel"].instance_collection.library
     beside = tmp_path / "ggg_cloud" / "robot" / "wheel.blend"
     assert Path(bpy.path.abspath(library.filepath)) == beside
     assert beside.read_bytes() == (store / "robot/wheel.blend").read_bytes()

@@ -10,9 +10,9 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from studio import Studio, add, collection, mesh, push  # noqa: E402
+from studio import KINDS, Studio, add, collection, mesh, push  # noqa: E402
 
-from ggg_cloud_addon.blender.scene.export import FORMATS, export_component  # noqa: E402
+from ggg_cloud_addon.blender.scene.export import export_component  # noqa: E402
 from ggg_cloud_addon.blender.scene.load import load_component  # noqa: E402
 from ggg_cloud_addon.blender.scene.trust import may_run_scripts  # noqa: E402
 
@@ -37,6 +37,16 @@ def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     new_file()
     yield folder
     new_file()
+
+
+@pytest.fixture
+def paths():
+    """The preferences that count, put back after the test."""
+    preferences = bpy.context.preferences
+    yield preferences
+    preferences.filepaths.use_scripts_auto_execute = False
+    for each in list(preferences.autoexec_paths):
+        preferences.autoexec_paths.remove(each)
 
 
 def new_file() -> None:
@@ -76,6 +86,33 @@ def loud():
     drive(made.shape_key_add(name="Key"), "value", "shape_key")
     group = bpy.data.node_groups.new("Group", "ShaderNodeTree")
     drive(group.nodes.new("ShaderNodeValue").outputs[0], "default_value", "node_group")
+    geometry = bpy.data.node_groups.new("Geometry", "GeometryNodeTree")
+    drive(geometry.nodes.new("ShaderNodeValue").outputs[0], "default_value", "geometry_nodes")
+    for side in ("INPUT", "OUTPUT"):
+        geometry.interface.new_socket("Geometry", in_out=side, socket_type="NodeSocketGeometry")
+    ends = [geometry.nodes.new(f"NodeGroup{side}") for side in ("Input", "Output")]
+    geometry.links.new(ends[0].outputs[0], ends[1].inputs[0])
+    made.modifiers.new("Geometry", "NODES").node_group = geometry
+    drive(made.modifiers.new("Displace", "DISPLACE"), "strength", "modifier")
+    made["custom"] = 1.0
+    drive(made, '["custom"]', "custom_property")
+    armature = bpy.data.armatures.new("Rig")
+    drive(armature, "show_names", "armature")
+    rig = add("Rig", armature, bpy.data.collections["Arm"])
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    armature.edit_bones.new("Bone").tail = (0, 0, 1)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    drive(rig.pose.bones["Bone"], "location", "bone", 0)
+    drive(rig.pose.bones["Bone"].constraints.new("COPY_LOCATION"), "influence", "constraint")
+    light = bpy.data.lights.new("Light", "POINT")
+    drive(light, "energy", "light")
+    light.use_nodes = True
+    drive(light.node_tree.nodes.new("ShaderNodeValue").outputs[0], "default_value", "light_nodes")
+    for data, path in ((light, ""), (bpy.data.cameras.new("Camera"), "lens"), (bpy.data.lattices.new("Lattice"), "")):
+        add(data.name, data, bpy.data.collections["Arm"])
+        if path:
+            drive(data, path, "camera")
     material = bpy.data.materials.new("Material")
     material.use_nodes = True
     material.node_tree.nodes.new("ShaderNodeGroup").node_tree = group
@@ -96,7 +133,7 @@ def save(path):
     bpy.ops.wm.save_as_mainfile(filepath=str(path))
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", KINDS)
 def test_a_push_and_its_picture_run_nothing(witness, suffix, tmp_path):
     loud()
     export_component(tmp_path / f"arm{suffix}", bpy.context.scene, name="arm", preview=tmp_path / "arm.png")
@@ -121,9 +158,52 @@ def test_a_pull_a_link_an_update_and_the_next_push_run_nothing(witness, link, tm
     studio.open("bob")
     bpy.ops.ggg_cloud.update(component_id="arm.blend")
     bpy.context.scene.frame_set(7)
-    for suffix in FORMATS:
+    for suffix in KINDS:
         bpy.ops.ggg_cloud.export_upload(source="SCENE", component_id=f"set{suffix}")
     assert witnesses(witness) == []
+
+
+DRIVERS = ["armature", "bone", "camera", "constraint", "custom_property", "geometry_nodes", "light", "light_nodes"]
+DRIVERS += ["material", "modifier", "node_group", "shape_key", "visible"]
+"""Those that a scene evaluates at once."""
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_that_the_user_trusts_his_own_file_is_no_word_about_what_comes_into_it(witness, link, paths, tmp_path):
+    studio = Studio(tmp_path)
+    loud()
+    push("Arm", "arm.blend")
+    studio.new_file()
+    drive(add("Mine", mesh("Mine")), "location", "mine", 0)
+    studio.save("bob")
+
+    def pull():
+        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "bob.blend"), use_scripts=True)  # "Allow Execution"
+        bpy.ops.ggg_cloud.pull(component_id="arm.blend", link=link)
+        bpy.context.scene.frame_set(7)
+
+    pull()
+    assert witnesses(witness) == ["mine"]
+    bpy.ops.ed.undo_push(message="Before")
+    for each in (
+        *(bpy.data.objects["arm"].instance_collection if link else bpy.data.collections["arm"]).all_objects,
+        *bpy.data.materials,
+        *bpy.data.lights,
+    ):
+        if not each.library:
+            each["touched"] = True
+    bpy.ops.ed.undo_push(message="After")
+    bpy.ops.ed.undo()
+    bpy.context.scene.frame_set(8)
+    bpy.ops.ed.redo()
+    bpy.context.scene.frame_set(9)
+    bpy.ops.ggg_cloud.update(component_id="arm.blend", conflict="THEIRS")
+    bpy.context.scene.frame_set(10)
+    assert witnesses(witness) == ["mine"]
+
+    paths.filepaths.use_scripts_auto_execute = True
+    pull()
+    assert set(witnesses(witness)) >= {*DRIVERS, "mine"}
 
 
 def test_a_quiet_component_that_was_appended_stays_quiet_in_every_push(witness, tmp_path):
@@ -132,7 +212,7 @@ def test_a_quiet_component_that_was_appended_stays_quiet_in_every_push(witness, 
     new_file()
     load_component(tmp_path / "arm.blend", "arm", context=bpy.context)
     assert not bpy.app.autoexec_fail
-    for suffix in FORMATS:
+    for suffix in KINDS:
         hidden_too = list(bpy.context.scene.objects)
         export_component(tmp_path / f"set{suffix}", hidden_too, name="set", preview=tmp_path / "set.png")
     assert witnesses(witness) == []
@@ -177,16 +257,6 @@ def test_headless_asks_the_users_preference(witness, tmp_path):
     assert witnesses(witness) == []
     done = ggg_cloud(*ask, setup=AUTO_RUN)
     assert "text" in witnesses(witness), done.stderr
-
-
-@pytest.fixture
-def paths():
-    """The preferences that count, put back after the test."""
-    preferences = bpy.context.preferences
-    yield preferences
-    preferences.filepaths.use_scripts_auto_execute = False
-    for each in list(preferences.autoexec_paths):
-        preferences.autoexec_paths.remove(each)
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from ggg_cloud_addon.blender.scene import SceneError  # noqa: E402
-from ggg_cloud_addon.blender.scene.convert import EXCHANGE_FORMATS  # noqa: E402
-from ggg_cloud_addon.blender.scene.export import FORMATS, export_component, selected_objects  # noqa: E402
+from ggg_cloud_addon.blender.scene.export import export_component, selected_objects  # noqa: E402
 from ggg_cloud_addon.blender.scene.export_options import ExportOptions  # noqa: E402
 from ggg_cloud_addon.blender.scene.load import load_component  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("empty_scene")
+EXCHANGE_FORMATS = (".fbx", ".stl", ".gltf", ".glb")  # the others are in test_formats.py
+FORMATS = (".blend", *EXCHANGE_FORMATS)
 NAMED = [suffix for suffix in FORMATS if suffix != ".stl"]  # STL stores triangles and no names
 
 
@@ -357,7 +358,7 @@ def into_a_folder(path):
         ("a.glb", lambda _: [], "Nothing is selected"),
         ("a.blend", lambda _: add_collection("Void"), '"Void" is empty'),
         ("a.fbx", lambda _: bpy.context.scene, '"Scene" is empty'),
-        ("a.obj", lambda _: [add_mesh("Cube")], '"a.obj" cannot be pushed'),
+        ("a.dae", lambda _: [add_mesh("Cube")], '"a.dae" cannot be pushed'),
         ("a", lambda _: [add_mesh("Cube")], '"a" cannot be pushed'),
         ("a.stl", add_camera, '"Part" holds nothing that .stl can store'),
         ("a.stl", add_vertex, "no faces"),
@@ -424,28 +425,20 @@ def test_loaded_objects_become_the_selection_and_nothing_else_changes(suffix, tm
     assert not bpy.data.libraries
 
 
-@pytest.mark.parametrize("link", [False, True])
-def test_child_collections_are_kept_and_links_stay_in_the_library(link, tmp_path):
+def test_child_collections_are_kept(tmp_path):
     path = tmp_path / "chair.blend"
     chair = add_collection("Chair")
     add_mesh("Seat", collection=chair)
     add_mesh("Leg", collection=add_collection("Legs", chair))
     export_component(path, chair, name="Chair")
     reset()
-    objects = load(path, "Chair", link=link)
+    objects = load(path, "Chair")
     top = bpy.data.collections[("Chair", None)]
     assert names(top.objects) == ["Seat"]
     assert [(child.name, names(child.objects)) for child in top.children] == [("Legs", ["Leg"])]
     assert names(objects) == ["Leg", "Seat"]
-    libraries = {obj.library and Path(obj.library.filepath) for obj in objects}
-    assert libraries == ({path} if link else {None})
     assert [scene.name for scene in bpy.data.scenes] == ["Scene"]
-    assert len(bpy.data.libraries) == link
-    if link:  # again, and saved: the links hold
-        assert names(load(path, "Chair", link=True)) == ["Leg", "Seat"]
-        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
-        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
-        assert names(bpy.data.collections["Chair.001"].all_objects) == ["Leg", "Seat"]
+    assert not bpy.data.libraries
 
 
 def test_only_what_the_objects_need_comes_along(tmp_path):
@@ -561,43 +554,41 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize(("suffix", "link"), [(".blend", True), *((suffix, False) for suffix in FORMATS)])
-def test_a_damaged_file_is_refused_whole(suffix, damage, link, tmp_path):
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_damaged_file_is_refused_whole(suffix, damage, tmp_path):
     path = tmp_path / f"broken{suffix}"
     path.write_bytes(DAMAGES[damage](whole(suffix)))
     add_mesh("Mine").select_set(True)
     before = state()
     with pytest.raises(SceneError, match=f'"broken{suffix}"') as error:
-        load(path, link=link)
+        load(path)
     assert "\n" not in str(error.value)
     assert state() == before
 
 
 @pytest.mark.parametrize(
-    ("name", "link", "says"),
+    ("name", "says"),
     [
-        ("gone.blend", False, "cannot be opened"),
-        ("gone.stl", False, "cannot be opened"),
-        ("a.fbx", True, "cannot be linked"),
-        ("a.obj", False, "cannot be brought"),
+        ("gone.blend", "cannot be opened"),
+        ("gone.stl", "cannot be opened"),
+        ("a.dae", "cannot be brought"),
     ],
 )
-def test_what_cannot_be_loaded_is_said(name, link, says, tmp_path):
+def test_what_cannot_be_loaded_is_said(name, says, tmp_path):
     before = state()
     with pytest.raises(SceneError, match=f'"{name}" {says}'):
-        load(tmp_path / name, link=link)
+        load(tmp_path / name)
     assert state() == before
 
 
-@pytest.mark.parametrize("link", [False, True])
-def test_a_file_without_objects_leaves_nothing_behind(link, tmp_path):
+def test_a_file_without_objects_leaves_nothing_behind(tmp_path):
     path = tmp_path / "void.blend"
     bpy.context.scene.world = bpy.data.worlds.new("Their world")
     bpy.ops.wm.save_as_mainfile(filepath=str(path))
     reset()
     before = state()
     with pytest.raises(SceneError, match=r'"void.blend" holds no objects'):
-        load(path, link=link)
+        load(path)
     assert state() == before
 
 

@@ -244,33 +244,6 @@ def test_an_older_version_and_one_that_cannot_be_read(studio):
         bpy.ops.ggg_cloud.update(component_id="other.blend")
 
 
-def test_a_linked_component(studio):
-    push_lamp()
-    studio.new_file()
-    studio.save("ada")
-    bpy.ops.ggg_cloud.pull(component_id="lamp.blend", link=True)
-    add("Empty", instance_type="COLLECTION", instance_collection=bpy.data.collections["lamp"])
-    studio.save("ada")
-    studio.new_file()
-    push_next_lamp()
-
-    studio.open("ada")
-    bpy.ops.ggg_cloud.refresh()
-    assert [(each.is_linked, each.storage) for each in studio.view.in_file] == [(True, "newer")]
-    update()
-    lamp = bpy.data.collections["lamp"]
-    assert bpy.data.objects["Empty"].instance_collection == lamp
-    assert {each.name for each in lamp.all_objects} == {"Stand", "Shade", "Rig", "Hose", "Cord"}
-    assert width(bpy.data.objects["Stand"]) == 2
-    assert bpy.data.objects["Stand"].library
-    assert studio.view.in_file[0].storage == ""
-    (studio.folder / "bad.blend").write_bytes(b"BLENDER-v500")
-    bpy.ops.ggg_cloud.push(filepath=str(studio.folder / "bad.blend"), component_id="lamp.blend")
-    with pytest.raises(RuntimeError, match="cannot be updated"):
-        update()
-    assert width(bpy.data.objects["Stand"]) == 2
-
-
 def test_where_the_user_put_it_stays(studio):
     """What the new version moves, moves from there."""
     push_lamp()

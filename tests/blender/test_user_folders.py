@@ -10,9 +10,10 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from studio import add, mesh  # noqa: E402
+from blender_folders import found_in  # noqa: E402
+from studio import KINDS, add, mesh  # noqa: E402
 
-from ggg_cloud_addon.blender.scene.export import FORMATS, export_component  # noqa: E402
+from ggg_cloud_addon.blender.scene.export import export_component  # noqa: E402
 from ggg_cloud_addon.blender.scene.load import load_component  # noqa: E402
 
 WHEELS = "extensions/.local/lib/python{}.{}/site-packages".format(*sys.version_info)
@@ -41,15 +42,7 @@ def resources() -> Iterator[Path]:
         (folder / name).unlink(missing_ok=True)
 
 
-def found_in(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file and folder, with its time and bytes."""
-    return {
-        str(path.relative_to(folder)): (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
-        for path in [folder, *folder.rglob("*")]
-    }
-
-
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", KINDS)
 def test_a_push_with_its_picture_and_a_pull(empty_scene, resources, suffix, tmp_path):
     add("Cube", mesh("Cube"))
     before = found_in(resources)
@@ -83,3 +76,18 @@ def test_the_command(empty_scene, resources, tmp_path):
         done = subprocess.run([sys.executable, "-m", "ggg_cloud_addon", *arguments], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     assert found_in(resources) == before
+
+
+def test_a_folder_for_temporary_files_in_which_blender_makes_none_of_its_own(empty_scene, monkeypatch, tmp_path):
+    """As on a full disk: what Blender calls its own is the system's then, with what others keep there."""
+    full = tmp_path
+    while len(str(full)) < 960:
+        full /= "x" * min(200, 1010 - len(str(full)))  # so long that a name more is too long for Blender
+    full.mkdir(parents=True)
+    (full / "precious").write_text("of somebody else")
+    for variable in ("TMPDIR", "TMP", "TEMP"):
+        monkeypatch.setenv(variable, str(full))
+    add("Cube", mesh("Cube"))
+    export_component(tmp_path / "a.glb", bpy.context.scene, name="a", preview=tmp_path / "a.png")
+    load_component(tmp_path / "a.glb", "a", context=bpy.context)
+    assert [each.name for each in full.iterdir()] == ["precious"]

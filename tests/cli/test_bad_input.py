@@ -6,7 +6,10 @@ import sys
 
 import pytest
 from damage import damage
+from hostile_store import fill
 from shell import Shell
+
+from ggg_cloud_addon.cli_shown import CONTROLS
 
 OLD, NEW = b"old" * 1000, b"new" * 1000
 MB = 1_000_000
@@ -308,3 +311,14 @@ sys.exit(main())
     assert answer.code == 1
     assert "needs Blender" in answer.document["error"]
     assert shell.state() == before
+
+
+def test_nothing_of_a_store_in_anybodys_hand_controls_the_terminal_or_ends_in_a_traceback(shell: Shell) -> None:
+    names = fill(shell.store)
+    lines = [(verb, name) for verb in ("info", "versions") for name in names if not name.startswith("picture")]
+    answers = shell.run_each(("list",), *lines, ("sync", ".", "--dry-run"))
+    for line, answer in zip(("list", *lines, "sync"), answers, strict=True):
+        assert not CONTROLS.search(answer.out + answer.err), line
+        assert "Traceback" not in answer.err, line
+    assert len(answers[0].out.splitlines()) >= len(names)
+    assert any("a record of the store is damaged" in each.err.lower() for each in answers)

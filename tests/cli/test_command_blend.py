@@ -113,3 +113,33 @@ def test_what_it_needs_goes_and_comes_beside_it(shell: Shell, blends: Path) -> N
 def test_nothing_is_pulled_that_lies_elsewhere(shell: Shell, blends: Path) -> None:
     shell.run("push", blends / "inner" / "outside.blend", "--id", "outside.blend", "--beside")
     assert shell.run("list").check_done().out.count(".png") == 0
+
+
+@pytest.fixture
+def gltf(shell: Shell) -> Path:
+    """With a buffer and a picture of its own."""
+    shell.write("model/arm.bin", b"bytes")
+    shell.write("model/maps/wood 1.png", b"picture")
+    text = '{"buffers":[{"uri":"arm.bin"}],"images":[{"uri":"maps/wood%201.png"}]}'
+    return shell.write("model/arm.gltf", text.encode())
+
+
+def test_a_gltf_tells_what_stays_behind_and_takes_it_along_if_asked(shell: Shell, gltf: Path) -> None:
+    answer = shell.run("push", gltf, "--id", "robot/arm.gltf")
+    (line,) = answer.err.splitlines()
+    assert line.startswith('"arm.gltf" needs 2 files beside it that do not go with it ("arm.bin", "wood 1.png"); ')
+    assert shell.run("push", gltf, "--id", "robot/arm.gltf", "--json").document["missing"] == [line]
+    pushed = shell.run("push", gltf, "--id", "robot/arm.gltf", "--beside")
+    assert (pushed.code, pushed.err) == (0, "")
+    assert pushed.out.splitlines()[:2] == ["Pushed robot/arm.bin.", "Pushed robot/maps/wood 1.png."]
+    pulled = shell.run("pull", "robot/arm.gltf", "back/arm.gltf", "--json").check_done()
+    assert pulled.document["beside"] == [str(shell.work / "back" / each) for each in ("arm.bin", "maps/wood 1.png")]
+    for name in ("arm.gltf", "arm.bin", "maps/wood 1.png"):
+        assert (shell.work / "back" / name).read_bytes() == (gltf.parent / name).read_bytes()
+
+
+def test_a_sync_tells_it_of_a_gltf_too(shell: Shell, gltf: Path) -> None:
+    (note,) = shell.run("sync", "model", "--json").check_done().document["notes"]
+    assert note.startswith(
+        '"arm.gltf" needs 1 file beside it that does not go with it ("wood 1.png"); let "*.png" take'
+    )

@@ -35,6 +35,10 @@ base = cube("Base", scene.collection, 6)
 bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath("unselected.blend"))
 base.select_set(True)
 bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath("robot.blend"))
+upper = arm.objects["Upper"]
+upper.data.materials.append(bpy.data.materials.new("Steel"))
+upper["stands on"] = base
+bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath("pointing.blend"))
 for name in ("heavy.blend", "other.blend"):
     base.data.clear_geometry()
     base.data.from_pydata([[random.random() for _ in range(3)] for _ in range(50_000)], [], [])
@@ -50,10 +54,14 @@ import bpy
 answer = {}
 for path in sys.argv[2:]:
     bpy.ops.wm.open_mainfile(filepath=path)
+    shown = [each.object.original for each in bpy.context.evaluated_depsgraph_get().object_instances]
+    shown = [each for each in shown if each.type == "MESH"]
     answer[os.path.basename(path)] = {
-        "objects": sorted(each.name for each in bpy.context.scene.objects),
-        "corners": sum(len(each.data.vertices) for each in bpy.context.scene.objects),
+        "objects": sorted(each.name for each in shown),
+        "corners": sum(len(each.data.vertices) for each in shown),
         "libraries": [each.filepath for each in bpy.data.libraries],
+        "assets": [(each.name, len(each.asset_data.tags)) for each in bpy.data.collections if each.asset_data],
+        "materials": sorted(each.name for each in bpy.data.materials if each.users),
     }
 with open(sys.argv[1], "w") as stream:
     json.dump(answer, stream)
@@ -66,8 +74,8 @@ def in_blender(shell: Shell, code: str, *arguments: str | Path) -> None:
     subprocess.run(command, cwd=shell.work, env=shell.env, check=True, capture_output=True, timeout=120)
 
 
-def read_scenes(shell: Shell, *names: str) -> dict[str, Any]:
-    """What Blender finds in these files: objects, the corners of all, libraries."""
+def read_scenes(shell: Shell, *names: str | Path) -> dict[str, Any]:
+    """What Blender shows of these files: meshes, instanced ones too, the corners of all, libraries, and assets."""
     answer = shell.home / "answer.json"
     in_blender(shell, READ, answer, *(shell.work / name for name in names))
     found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
@@ -118,6 +126,24 @@ def test_what_is_pushed_from_a_scene_comes_into_another_in_each_format(shell: Sh
     assert not list(shell.tmp.glob("ggg*"))
 
 
+def test_options_and_presets_of_exporters(shell: Shell, robot: Path) -> None:
+    push = ("push", robot, "--collection=Arm", "--id=arm.stl", "--export-option")
+    wrong, refused, pushed, links = shell.run_each(
+        (*push, "ascii_formt=true"),
+        (*push, "use_batch=true"),
+        (*push, "ascii_format=true", "--export-option", "global_scale=2", "--export-preset", "3d printer"),
+        ("push", robot, "--scene", "--id=bot/r2.stl", "--export-preset=URDF", "--json"),
+    )
+    wrong.check_refused(1, '"ascii_formt"', '"ascii_format"')
+    refused.check_refused(1, '"use_batch"')
+    pushed.check_done()
+    text = (shell.store / "arm.stl").read_text(encoding="utf-8")
+    assert max(float(line.split()[1]) for line in text.splitlines() if "vertex" in line) == 8  # the option wins
+    ids = [each["component_id"] for each in links.check_done().document]
+    assert sorted(ids) == ["bot/r2/Base.stl", "bot/r2/Lower.stl", "bot/r2/Upper.stl"]
+    assert len({(shell.store / each).read_bytes()[84:] for each in ids}) == 1  # the same cube, wherever it stands
+
+
 def test_a_pull_into_a_scene_adds_to_it_or_links(shell: Shell, robot: Path) -> None:
     for answer in shell.run_each(
         ("push", "robot.blend", "--collection=Arm"),
@@ -129,17 +155,47 @@ def test_a_pull_into_a_scene_adds_to_it_or_links(shell: Shell, robot: Path) -> N
     found = read_scenes(shell, "robot.blend", "new/linked.blend")
     assert found["robot.blend"]["objects"] == ["Base", "Lower", "Lower.001", "Upper", "Upper.001"]
     assert found["robot.blend"]["libraries"] == []
-    assert found["linked.blend"]["objects"] == ["Lower", "Upper"]
+    assert found["linked.blend"]["objects"] == ["Lower", "Lower", "Upper", "Upper"]
     assert found["linked.blend"]["libraries"] == ["//ggg_cloud/Arm.blend"]
     shell.run("push", robot, "--scene", "--id=Arm.blend").check_done()
+    shell.run("push", robot, "--scene", "--id=robot.blend").check_done()
     before = shell.state()
     shell.run("pull", "Arm.blend", "--into", "new/linked.blend", "--link").check_refused(
         1, "Arm.blend", "other content"
     )
     assert shell.state() == before
     shell.run("pull", "Arm.blend", "--into", "new/linked.blend", "--link", "--overwrite").check_done()
-    assert len(read_scenes(shell, "new/linked.blend")["linked.blend"]["objects"]) == 5
+    found = read_scenes(shell, "new/linked.blend")["linked.blend"]
+    assert found["objects"] == ["Base", *["Lower"] * 3, "Lower.001", *["Upper"] * 3, "Upper.001"]
+    shell.run("pull", "robot.blend", "--into", "posed.blend", "--link", "--override").check_refused(
+        1, "robot.blend", "no single collection"
+    )
+    shell.run("push", robot, "--collection=Arm", "--id=posed.blend", "--tags=robot, arm").check_done()
+    shell.run("push", robot, "--collection=Arm", "--id=plain.blend", "--no-asset").check_done()
+    stored = read_scenes(shell, shell.store / "posed.blend", shell.store / "plain.blend")
+    assert [stored[name]["assets"] for name in ("posed.blend", "plain.blend")] == [[["Arm", 2]], []]
+    shell.run("pull", "posed.blend", "--into", "posed.blend", "--link", "--override").check_done()
+    found = read_scenes(shell, "posed.blend")["posed.blend"]
+    assert (found["objects"], found["libraries"]) == (["Lower", "Upper"], ["//ggg_cloud/posed.blend"])
     assert not shell.parts()
+
+
+def test_what_goes_along_and_what_does_not_is_told_and_what_is_there_is_used_again(shell: Shell, scenes: Path) -> None:
+    shell.write("scene.blend", (scenes / "pointing.blend").read_bytes())
+    pushed, again, _ = shell.run_each(
+        ("push", "scene.blend", "--collection=Arm", "--json"),
+        ("push", "scene.blend", "--collection=Arm", "--id=again.blend"),
+        ("pull", "Arm.blend", "--into", "scene.blend", "--reuse"),
+    )
+    document = pushed.check_done().document
+    counts = {kind: document["metadata"][kind] for kind in ("objects", "meshes", "materials", "collections")}
+    assert counts == {"objects": "2", "meshes": "2", "materials": "1", "collections": "1"}
+    assert document["left_out"] == [{"name": "Base", "used_by": "Upper"}]
+    told = 'Left out, as not in the component: "Base" (used by "Upper"); put there what is to go along.\n'
+    assert (again.code, again.err) == (0, told)
+    found = read_scenes(shell, "scene.blend")["scene.blend"]
+    assert found["objects"] == ["Base", "Lower", "Lower.001", "Upper", "Upper.001"]
+    assert found["materials"] == ["Steel"]
 
 
 def test_a_scene_is_pushed_over_what_it_was_made_from(shell: Shell, zoe: Shell, robot: Path) -> None:
@@ -165,7 +221,7 @@ def test_a_scene_that_gives_nothing_is_told_and_nothing_is_stored(shell: Shell, 
         (("push", "empty.blend", "--scene"), 1, "empty"),
         (("push", "robot.blend", "--collection", "Leg"), 1, "Leg"),
         (("push", "robot.blend", "--collection", ""), 1, "collection"),
-        (("push", "robot.blend", "--scene", "--id", "robot.obj"), 1, "robot.obj"),
+        (("push", "robot.blend", "--scene", "--id", "robot.dae"), 1, "robot.dae"),
         (("push", "torn.blend", "--scene"), 1, "torn.blend"),
         (("push", "gone.blend", "--scene"), 1, "gone.blend"),
         (("push", "folder.blend", "--scene"), 1, "folder.blend"),
@@ -246,3 +302,61 @@ class Interrupt(MetaPathFinder):
 sys.meta_path.insert(0, Interrupt())
 sys.exit(cli.main())
 """
+
+
+NEEDY = """
+import os
+import bpy
+
+os.makedirs("model")
+bpy.ops.wm.read_factory_settings(use_empty=True)
+mesh = bpy.data.meshes.new("Plate")
+mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+mesh.materials.append(bpy.data.materials.new("Paint"))
+mesh.materials[0].use_nodes = True
+picture = bpy.data.images.new("wood", 4, 4)
+picture.filepath_raw = os.path.abspath("model/wood.png")
+picture.file_format = "PNG"
+picture.save()
+nodes = mesh.materials[0].node_tree
+texture = nodes.nodes.new("ShaderNodeTexImage")
+texture.image = bpy.data.images.load(picture.filepath_raw)
+nodes.links.new(texture.outputs[0], nodes.nodes["Principled BSDF"].inputs[0])
+bpy.context.scene.collection.objects.link(bpy.data.objects.new("Plate", mesh))
+bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath("model/plate.blend"), relative_remap=True)
+bpy.ops.file.make_paths_relative()
+bpy.ops.wm.save_mainfile()
+bpy.ops.export_scene.gltf(filepath=os.path.abspath("model/plate.gltf"), export_format="GLTF_SEPARATE")
+os._exit(0)
+"""
+PICTURES = """
+import os, sys
+import bpy
+
+with open(sys.argv[1], "w") as answer:
+    for path in sys.argv[2:]:
+        bpy.ops.wm.open_mainfile(filepath=path)
+        for image in bpy.data.images:
+            if image.users and image.type == "IMAGE":
+                print(os.path.basename(path), tuple(image.size), file=answer)
+os._exit(0)
+"""
+
+
+def test_what_a_file_needs_comes_into_the_scene_with_it(shell: Shell) -> None:
+    in_blender(shell, NEEDY)
+    for name in ("plate.gltf", "plate.blend"):
+        shell.run("push", f"model/{name}", "--id", f"parts/{name}", "--beside").check_done()
+        (shell.work / "model" / name).unlink()
+    answers = shell.run_each(
+        ("pull", "parts/plate.gltf", "--into", "of_gltf.blend"),
+        ("pull", "parts/plate.blend", "--into", "of_blend.blend"),
+        ("pull", "parts/plate.blend", "--into", "linked.blend", "--link"),
+    )
+    for each in answers:
+        each.check_done()
+    names = ("of_gltf.blend", "of_blend.blend", "linked.blend")
+    in_blender(shell, PICTURES, shell.work / "answer", *(shell.work / name for name in names))
+    assert (shell.work / "answer").read_text().splitlines() == [f"{name} (4, 4)" for name in names]
+    kept = sorted(each.name for each in (shell.work / "ggg_cloud/parts").iterdir())
+    assert kept == ["plate.blend", "wood.png"]

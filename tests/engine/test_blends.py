@@ -2,17 +2,27 @@
 
 import gzip
 import os
+import shutil
 import struct
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
 
-from ggg_cloud_addon.cloud_storage.blends import BlendError, describe, needs, trace
+from ggg_cloud_addon.cloud_storage import CloudStorageManager
+from ggg_cloud_addon.cloud_storage.blends import (
+    BlendError,
+    describe,
+    lacking,
+    needs,
+    pull_beside,
+    push_beside,
+    trace,
+)
 
 BLENDER = "5.0"
 PIXELS = bytes(range(2 * 3 * 4))
@@ -154,6 +164,38 @@ class TestTrace:
         (said,) = needs(blends / "smooth.blend", blends)
         assert 'cannot be told what "OBwood.png" in "smooth.blend" needs' in said
 
+    def test_what_nodes_and_caches_name_is_found(self, blends: Path) -> None:
+        found = trace(blends / "nodes.blend")
+        assert found.unreadable == ()
+        wanted = {f"{TEXTURES}/{name}" for name in ("wood.png", "node.osl", "node.ies", "node.stl")}
+        wanted |= {f"{TEXTURES}/clip.000{number}.png" for number in (1, 2)}
+        wanted |= {"bakes/12/meta/1.json", "bakes/12/blobs/1.blob", "blendcache_nodes/536F6674_000001_00.bphys"}
+        assert {each.path.relative_to(blends).as_posix() for each in found.dependencies} == wanted
+
+    def test_caches_come_with_a_pull_and_are_no_fault_where_there_are_none(
+        self, blends: Path, tmp_path: Path, manager: CloudStorageManager
+    ) -> None:
+        pushed = push_beside(manager, blends / "nodes.blend", "robot/nodes.blend", lambda: None)
+        path = tmp_path / "there" / "nodes.blend"
+        path.parent.mkdir()
+        shutil.copy(blends / "nodes.blend", path)
+        assert lacking(manager, "robot/nodes.blend", path) == len(pushed) - 2, "a clip and a bake are one each"
+        pulled = pull_beside(manager, "robot/nodes.blend", path, lambda: None)
+        assert {f"robot/{each.relative_to(path.parent).as_posix()}" for each in pulled} == set(pushed)
+        assert lacking(manager, "robot/nodes.blend", path) == 0
+        shutil.rmtree(path.parent / "bakes")
+        shutil.rmtree(path.parent / "blendcache_nodes")
+        assert needs(path, path.parent) == []
+        assert lacking(manager, "elsewhere/nodes.blend", path) == 0
+
+    def test_what_lies_in_the_files_own_folder_is_no_cache(self, blends: Path, tmp_path: Path) -> None:
+        content = (blends / "nodes.blend").read_bytes()
+        assert content.count(b"//bakes\0") == 1
+        (tmp_path / "nodes.blend").write_bytes(content.replace(b"//bakes\0", b"//\0akes\0"))
+        (tmp_path / "others" / "work").mkdir(parents=True)
+        (tmp_path / "others" / "work" / "arm.png").write_bytes(b"x")
+        assert "arm.png" not in [each.path.name for each in trace(tmp_path / "nodes.blend").dependencies]
+
     def test_a_circle_of_links_ends(self, blends: Path) -> None:
         found = trace(blends / "a.blend")
         assert {each.path.name for each in found.dependencies} == {"wood.png", "b.blend"}
@@ -184,6 +226,57 @@ class TestTrace:
             (tmp_path / "arm.blend").write_bytes(damage)
             with pytest.raises(BlendError):
                 trace(tmp_path / "arm.blend")
+
+    def test_lists_that_lead_back_end(self, blends: Path, tmp_path: Path) -> None:
+        """Each modifier is followed by the next: here the second by the first, for ever."""
+        from blender_asset_tracer.blendfile import BlendFile
+
+        shutil.copy(blends / "smooth.blend", tmp_path)
+        with BlendFile(tmp_path / "smooth.blend", "rb+") as file:
+            (obj,) = [each for each in file.find_blocks_from_code(b"OB") if each.get_pointer((b"modifiers", b"first"))]
+            first = obj.get_pointer((b"modifiers", b"first"))
+            second = first.get_pointer((b"modifier", b"next"))
+            _, offset = second.dna_type.field_from_path(8, (b"modifier", b"next"))
+            place = second.file_offset + offset
+        with (tmp_path / "smooth.blend").open("rb+") as stream:
+            stream.seek(place)
+            stream.write(struct.pack("<Q", first.addr_old))
+        found = trace(tmp_path / "smooth.blend")
+        assert [each.path.name for each in found.dependencies] == ["wood.png"]
+        assert 'cannot be told what "OBwood.png"' in str(found.unreadable[0])
+
+    def test_old_files_of_the_other_byte_order_are_read(self, tmp_path: Path) -> None:
+        write_big_endian(tmp_path / "old.blend", "//wood.png")
+        (tmp_path / "wood.png").write_bytes(b"wood")
+        found = trace(tmp_path / "old.blend")
+        assert [each.path for each in found.dependencies] == [tmp_path / "wood.png"]
+        (said,) = needs(tmp_path / "old.blend", tmp_path)
+        assert "which Blender 5 cannot open; save it again in Blender 4.2 to 4.5" in said
+
+
+def write_big_endian(path: Path, texture: str) -> None:
+    """A .blend file as Blender 2.41 wrote it on PowerPC, with one image."""
+    names = ["name[24]", "id", "name[240]", "source"]
+    types = {"char": 1, "short": 2, "ID": 24, "Image": 24 + 240 + 2 + 2}
+    structs = [(2, [(0, 0)]), (3, [(2, 1), (0, 2), (1, 3), (1, 3)])]
+
+    def texts(values: Iterable[str]) -> bytes:
+        joined = b"".join(each.encode() + b"\0" for each in values)
+        return joined + bytes(-len(joined) % 4)
+
+    dna = b"SDNANAME" + struct.pack(">I", len(names)) + texts(names)
+    dna += b"TYPE" + struct.pack(">I", len(types)) + texts(types)
+    dna += b"TLEN" + struct.pack(f">{len(types)}H", *types.values())
+    dna += b"STRC" + struct.pack(">I", len(structs))
+    for kind, fields in structs:
+        dna += struct.pack(">HH", kind, len(fields)) + b"".join(struct.pack(">HH", *each) for each in fields)
+    image = struct.pack(">24s240shh", b"IMwood", texture.encode(), 1, 1)
+    blocks = [(b"GLOB", bytes(24), 0, 1), (b"\0\0IM", image, 1, 1), (b"DNA1", dna, 0, 1), (b"ENDB", b"", 0, 0)]
+    content = b"".join(
+        struct.pack(">4siIii", code, len(data), 16 * number, kind, count) + data
+        for number, (code, data, kind, count) in enumerate(blocks, 1)
+    )
+    path.write_bytes(b"BLENDER_V241" + content)
 
 
 class TestNeeds:
@@ -238,6 +331,14 @@ class TestNeeds:
         assert 'needs the package "zstandard"' in said
         assert "blender" not in describe(blends / "small.blend")[0]
         assert trace(blends / "alone.blend").dependencies == ()
+
+    @pytest.mark.parametrize("module", ["blender_asset_tracer", "blender_asset_tracer.trace"])
+    def test_without_the_right_tracer_a_sentence_says_so(
+        self, module: str, blends: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, module, None)
+        (said,) = needs(blends / "plain.blend")
+        assert said.startswith('What "plain.blend" needs is not known without "blender-asset-tracer" of version 1; ')
 
 
 def test_nothing_is_printed(blends: Path, run_child: Callable[..., Any]) -> None:

@@ -11,8 +11,15 @@ from pathlib import Path
 
 import pytest
 import window
+from neighbour import install_neighbour
 from window import Window
 
+LAID_OUT = {
+    "config/bookmarks.txt": "[Bookmarks]\n",
+    "scripts/startup/mine.py": "def register(): ...\n",
+    "datafiles/studiolights/world/mine.exr": "",
+}
+"""What users keep in Blender's folders."""
 OpenWindow = Callable[..., Window]
 HOW = "set GGG_CLOUD_BLENDER to a Blender 4.2 or newer; .ci/blender-window prepares one"
 
@@ -64,6 +71,17 @@ def pictures(tmp_path: Path) -> Path:
 def resources(installed: Path, tmp_path: Path) -> Path:
     """A user folder of Blender of the test's own."""
     return Path(shutil.copytree(installed, tmp_path / "resources", symlinks=True))
+
+
+@pytest.fixture
+def folders(blender: Path, resources: Path, tmp_path: Path) -> Path:
+    """A user folder of the test's own, with what the user and another extension keep there too."""
+    install_neighbour(blender, resources, tmp_path)
+    for name, content in LAID_OUT.items():
+        path = resources / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return resources
 
 
 @pytest.fixture

@@ -104,6 +104,13 @@ def middle(area_type: str) -> Answers:
     yield
 
 
+def corner(area_type: str) -> Answers:
+    """Where the upper left corner of an area is on the display, below its headers."""
+    window, _, region = regions(area_type, "WINDOW")[-1]
+    return window.x + region.x, HEIGHT - window.y - region.y - region.height
+    yield
+
+
 def settle() -> Answers:
     """Nothing, after Blender has handled what the mouse and the keys did."""
     for _ in range(SETTLE_TICKS * 5):
@@ -140,6 +147,7 @@ VERBS = {
     "wait": wait,
     "find": find,
     "middle": middle,
+    "corner": corner,
     "redraw": redraw,
     "settle": settle,
 }

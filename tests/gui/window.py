@@ -152,6 +152,19 @@ class Window:
         self._xdotool("mousemove", str(x), str(y))
         self._xdotool("key", *keys)
 
+    def drag(self, source: tuple[str, int, int], target: tuple[str, int, int]) -> None:
+        """Drag with the mouse: both are an area's type, and pixels right of and below its upper left corner."""
+        (x, y), (to_x, to_y) = (
+            (left + right, top + below)
+            for area, right, below in (source, target)
+            for left, top in [self.ask("corner", area)]
+        )
+        self._xdotool("mousemove", str(x), str(y))
+        self._xdotool("mousedown", "1")
+        for share in (0.01, 0.02, 0.04, 0.5, 0.98, 1):  # a drag begins above what is dragged
+            self._xdotool("mousemove", str(round(x + (to_x - x) * share)), str(round(y + (to_y - y) * share)))
+        self._xdotool("mouseup", "1")
+
     def open_preferences(self) -> None:
         """Open the add-on's page from the sidebar, in a window as large as the screen."""
         self.click("bpy.ops.preferences.addon_show")

@@ -9,7 +9,7 @@ from users import User, Watched
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
 from ggg_cloud_addon.cloud_storage.sync import apply
 
-settings.register_profile("on a busy machine", deadline=None)
+settings.register_profile("on a busy machine", settings(), deadline=None)
 settings.load_profile("on a busy machine")
 
 

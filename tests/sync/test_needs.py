@@ -91,7 +91,7 @@ def test_there_are_never_many_notes(
 def test_looking_into_files_ends(sync: Callable[..., SyncResult], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whole, "MAX_SECONDS", -1)
     (said,) = sync().notes
-    assert said.startswith("2 of 2 .blend files were not looked into")
+    assert said.startswith("2 of 2 files were not looked into")
 
 
 def test_it_can_be_stopped_when_all_is_done(sync: Callable[..., SyncResult]) -> None:

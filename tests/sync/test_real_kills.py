@@ -199,6 +199,16 @@ class World:
                     left.append(f"unfinished upload of {each['Key']}")
         return left
 
+    def remove(self) -> None:
+        """Make room for the next: moto has each version as an open file."""
+        shutil.rmtree(self.folder)
+        if self.client is not None:
+            bucket = self.config.bucket_name
+            for page in self.client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+                found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+                named = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+                self.client.delete_objects(Bucket=bucket, Delete={"Objects": named, "Quiet": True})
+
     def where(self, strange: set[str]) -> list[object]:
         """Where such content lies."""
         return [each for each, content in self._seen.items() if content in strange]
@@ -360,7 +370,7 @@ def live_through(make_world: MakeWorld, kill: Kill, kills: int) -> None:
             assert [*(world.here / ".ggg_cloud").glob("*.damaged")] == []
             assert world.run(policy) == 1  # it plans nothing
         killed_in += world.killed_in
-        shutil.rmtree(world.folder)
+        world.remove()
     seconds = time.monotonic() - began
     print(f"{killed} kills of {runs} runs, {again} repaired by a second run; seeds 1 to {seed}; {seconds:.0f} s")
     for phase, count in killed_in.most_common():

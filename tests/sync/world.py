@@ -507,12 +507,13 @@ class World:
                 continue
             writers = {each.who for each in events if each.after is not None}
             # A backup or a mirror brings back what the other side lost.
-            if not writers and all(each.options["direction"] == "both" for each in self.clients):
+            brings_back = any(each.options["direction"] != "both" for each in self.clients)
+            if not writers and not brings_back:
                 assert now is None, f"{path} was deleted and came back"
             if len(writers) == 1:
                 (writer,) = writers
                 last = [each for each in events if each.who == writer][-1].after
-                if all(each.who == writer or each.before != last for each in events):
+                if all(each.who == writer or each.before != last for each in events) and not (brings_back and not last):
                     assert now == last, f"{path} was last {last} and is {now}"
 
     def _check_nothing_is_hidden(self, store: Tree) -> None:

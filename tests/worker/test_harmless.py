@@ -8,63 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile_store import fill
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import PICTURE, SIGNATURE, chunk, head, png, rows
+from pictures import GREY, HOSTILE, PICTURE, bomb, chunk, head, lying, png, rows
 
 from ggg_cloud_addon.cloud_storage import CloudStorageConfig, CloudStorageManager
 from ggg_cloud_addon.cloud_storage.metadata import version_of
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
-from ggg_cloud_addon.worker.client import WorkerClient
-from ggg_cloud_addon.worker.harmless import MAX_VALUE, is_shown, shown_metadata, shown_text, small_png
+from ggg_cloud_addon.worker.client import JobError, WorkerClient
+from ggg_cloud_addon.worker.harmless import (
+    MAX_KEY,
+    MAX_VALUE,
+    UNSHOWN,
+    is_shown,
+    shown_metadata,
+    shown_text,
+    small_png,
+)
 
-GREY = b"\0" + bytes(4)
-
-
-def bomb(side: int = 60_000) -> bytes:
-    """Few bytes, one bit a pixel."""
-    row = (side + 7) // 8 + 1
-    packer = zlib.compressobj(9)
-    data = b"".join(packer.compress(bytes(row)) for _ in range(side)) + packer.flush()
-    return png(head(side, side, 1, 0), chunk(b"IDAT", data))
-
-
-def lying(size: int) -> bytes:
-    """Says that it is small, and holds so many bytes."""
-    packer = zlib.compressobj(9)
-    block = bytes(1 << 20)
-    data = b"".join(packer.compress(block) for _ in range(size >> 20)) + packer.flush()
-    return png(head(4, 4), chunk(b"IDAT", data))
-
-
-HOSTILE = {
-    "empty": b"",
-    "text": b"a picture",
-    "jpeg": b"\xff\xd8\xff\xe0" + bytes(99),
-    "exr": b"\x76\x2f\x31\x01" + bytes(99),
-    "signature only": SIGNATURE,
-    "cut": PICTURE[:-20],
-    "too wide": png(head(257, 1, 8, 0), rows([bytes(258)])),
-    "too high": png(head(1, 1 << 31, 8, 0), rows([bytes(2)])),
-    "nothing": png(head(0, 0), rows([])),
-    "no header first": png(rows([GREY]), head(4, 1, 8, 0)),
-    "two headers": png(head(4, 1, 8, 0), head(4, 1, 8, 0), rows([GREY])),
-    "no pixels": png(head(4, 1, 8, 0)),
-    "too few pixels": png(head(4, 2, 8, 0), rows([GREY])),
-    "too many pixels": png(head(4, 1, 8, 0), rows([GREY, GREY])),
-    "cut pixels": png(head(4, 1, 8, 0), chunk(b"IDAT", zlib.compress(GREY)[:-5])),
-    "no zlib": png(head(4, 1, 8, 0), chunk(b"IDAT", b"pixels")),
-    "no such filter": png(head(4, 1, 8, 0), rows([b"\5" + bytes(4)])),
-    "no such depth": png(head(4, 1, 3, 0), rows([GREY])),
-    "no such colours": png(head(4, 1, 8, 5), rows([GREY])),
-    "interlaced": png(head(4, 1, 8, 0, rest=(0, 0, 1)), rows([GREY])),
-    "no palette": png(head(4, 1, 8, 3), rows([GREY])),
-    "half a colour": png(head(4, 1, 8, 3), chunk(b"PLTE", bytes(4)), rows([GREY])),
-    "too many colours": png(head(4, 1, 1, 3), chunk(b"PLTE", bytes(9)), rows([bytes(2)])),
-    "wrong sum": png(head(4, 1, 8, 0), chunk(b"IDAT", zlib.compress(GREY), crc=1)),
-    "endless chunk": SIGNATURE + head(4, 1, 8, 0) + chunk(b"IDAT", b"", size=0xFFFFFFFF),
-    "unknown and critical": png(head(4, 1, 8, 0), chunk(b"EVIL", b""), rows([GREY])),
-}
 GOOD = {
     "ours": (PICTURE, PICTURE),
     "grey of 16 bits": (png(head(1, 1, 16, 0), rows([bytes(3)])), None),
@@ -186,31 +148,28 @@ class TestInTheWorker:
             assert worker.submit("details", config, component_id=name, folder=str(cache)).wait()["preview"] is None
 
     def test_hostile_records_cost_themselves(
-        self, worker: WorkerClient, config: dict[str, Any], hostile: FolderProvider, tmp_path: Path
+        self, worker: WorkerClient, config: dict[str, Any], tmp_path: Path
     ) -> None:
-        kinds = {
-            "deep": "[" * 99_999,
-            "list": [["comment", "x"]],
-            "types": {"comment": {"a": 1}, "author": 7, "objects": "9" * 99},
-            "control": {"comment": "a\nb\x1b[2J", "x" * 999: "y" * 99_999},
-        }
-        records = [
-            path
-            for path in (hostile.root / ".ggg_store").rglob("*")
-            if path.is_file() and (content := path.read_bytes()).startswith(b"{") and b".ggg_previews" not in content
-        ]
-        names = {}
-        for path, (kind, metadata) in zip(records, kinds.items(), strict=False):
-            record = json.loads(path.read_bytes())
-            names[record["key"]] = kind
-            record["versions"][0]["metadata"] = metadata
-            text = json.dumps(record)
-            path.write_text(text.replace(json.dumps("[" * 99_999), "[" * 99_999) if kind == "deep" else text)
-        assert len(names) == len(kinds)
-        items = [[name, "other"] for name in (*names, "good.blend")]
+        names = fill(Path(config["root"]))
+        listed = worker.submit("list", config).wait()["rows"]
+        assert [name for name, *_ in listed] == sorted([*names, "good.blend"])
+        items = [[name, "token"] for name in (*names, "good.blend")]
         found = worker.submit("about", config, items=items, folder=str(tmp_path / "cache")).wait()
         assert found["good.blend"][0] is not None
-        for name, kind in names.items():
+        for name in names:
             metadata = found[name][1]
-            assert all(len(key) <= 64 and len(value) <= MAX_VALUE for key, value in metadata.items()), kind
-            assert all("\n" not in each for pair in metadata.items() for each in pair)
+            assert all(len(key) <= MAX_KEY and len(value) <= MAX_VALUE for key, value in metadata.items()), name
+            assert not any(UNSHOWN.search(each) for pair in metadata.items() for each in pair), name
+            try:
+                details = worker.submit("details", config, component_id=name, folder=str(tmp_path / "cache")).wait()
+            except JobError as error:
+                assert str(error).startswith("A record of the store is damaged; move ")  # noqa: PT017
+            else:
+                assert len(json.dumps(details)) < 150_000, name
+                assert all(isinstance(details["info"][key], str | None) for key in ("etag", "version_id", "sha256"))
+
+    def test_no_sentence_is_long_or_breaks_a_line(self, worker: WorkerClient, config: dict[str, Any]) -> None:
+        with pytest.raises(JobError) as raised:
+            worker.submit("upload", config, path="none/" + "x\n" * 9999, component_id="a.blend").wait()
+        assert 1000 < len(str(raised.value)) <= MAX_VALUE
+        assert not UNSHOWN.search(str(raised.value))

@@ -5,8 +5,6 @@ from typing import Any
 import bpy
 from bpy.types import ID, Collection, Object
 
-_TOLD = ("catalog_id", "description", "author", "license", "copyright")
-
 
 def loose_assets() -> set[ID]:
     """The assets of the open file that are in no scene."""
@@ -22,16 +20,33 @@ def loose_assets() -> set[ID]:
     }
 
 
-def move_asset_mark(source: Any, target: Any) -> None:
-    """Mark a collection as the asset that another one is instead, unless that lies in a library."""
-    if not source.library:
-        mark_as(source, target)
-        source.asset_clear()
+_TOLD = ("catalog_id", "description", "author", "license", "copyright")
+_OURS = "ggg_cloud"
+"""In the asset data of what a push has marked."""
+
+
+def mark_as_ours(datablock: Any, *, author: str, description: str, tags: str) -> None:
+    """Mark what is pushed as an asset; who pulls it does not find it marked, see :func:`clear_our_mark`."""
+    datablock.asset_mark()
+    about = datablock.asset_data
+    about[_OURS] = True
+    about.author, about.description = author, description
+    for tag in filter(None, map(str.strip, tags.split(","))):
+        about.tags.new(tag, skip_if_exists=True)
+
+
+def clear_our_mark(datablock: Any) -> None:
+    """Undo that, with the picture; the mark of its author stays."""
+    if not datablock.asset_data or _OURS not in datablock.asset_data:
+        return
+    datablock.asset_clear()
+    if datablock.preview:
+        datablock.preview.image_size = (0, 0)
 
 
 def mark_as(source: Any, target: Any) -> None:
-    """Mark a datablock as an asset, as another one is, if it is one."""
-    if not source.asset_data:
+    """Mark a datablock as an asset as its author has marked another one, if he has."""
+    if not source.asset_data or _OURS in source.asset_data:
         return
     target.asset_mark()
     for name in _TOLD:

@@ -22,7 +22,7 @@ import bpy
 from . import SceneError
 from .trust import may_run_scripts
 
-EXCHANGE_FORMATS = (".fbx", ".stl", ".gltf", ".glb")
+EXCHANGE_FORMATS = (".fbx", ".stl", ".gltf", ".glb", ".obj", ".ply", ".usdz", ".usdc", ".usda", ".usd")
 
 Result = TypeVar("Result")
 
@@ -85,9 +85,15 @@ class Beside:
 class Conversion(Beside):
     """Makes the file that is pushed out of a `.blend`, or a `.blend` out of one: the suffixes tell which.
 
-    The options are for a `.blend` that is the source: those of an ExportOptions, the component's `name`, and
-    `unsaved`, the images that were painted and not saved.
+    The options are for a `.blend` that is the source: those of an ExportOptions, the component's `name`, `unsaved`,
+    the images that were painted and not saved, the `author` of the asset, and whether it gets a `picture`.
     """
+
+    @property
+    def crashed(self) -> bool:
+        """Wait until it ended; whether Blender died of it."""
+        self.join()
+        return not self._answer.exists()
 
     def result(self) -> list[str]:
         """Wait until it ended; the target is there then.

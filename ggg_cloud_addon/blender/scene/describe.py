@@ -7,14 +7,21 @@ import bpy
 from bpy.types import Object
 from mathutils import Vector
 
+from .closure import Closure
+
 WITH_SURFACE = ("MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD", "VOLUME", "LATTICE")
 
+_UNTOLD = ("scenes", "libraries")
+"""Not what a component is made of."""
 
-def describe(objects: Sequence[Object], *, comment: str) -> dict[str, str]:
+
+def describe(objects: Sequence[Object], closure: Closure | None, *, comment: str) -> dict[str, str]:
     """The metadata of a component with these objects: counts, the box around them in metres, units, who and with what.
 
-    Reads what Blender has worked out already, so it is quick.
+    With the closure, if a file holds all of that, there is a count of each kind of datablock, by the names that they
+    have in ``bpy.data``. Reads what Blender has worked out already, so it is quick.
     """
+    bpy.ops.ed.flush_edits()  # what is being edited or sculpted counts as it is now
     scene = bpy.context.scene
     assert scene is not None
     units = scene.unit_settings
@@ -25,8 +32,9 @@ def describe(objects: Sequence[Object], *, comment: str) -> dict[str, str]:
         "objects": str(len(objects)),
         "vertices": str(sum(len(mesh.vertices) for mesh in meshes)),
         "materials": str(len(materials)),
+        **{kind: str(number) for kind, number in (closure.kinds() if closure else {}).items() if kind not in _UNTOLD},
         "units": f"{units.system} {units.scale_length:g}",
-        "author": _user(),
+        "author": user_name(),
         "comment": comment,
     }
     corners = [obj.matrix_world @ Vector(c) for obj in objects if obj.type in WITH_SURFACE for c in obj.bound_box]
@@ -36,7 +44,8 @@ def describe(objects: Sequence[Object], *, comment: str) -> dict[str, str]:
     return {key: value for key, value in told.items() if value}
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who works here."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a system that knows no name

@@ -33,6 +33,8 @@ _STATE = (
 )
 _STATE_BEGINS = ("show_", "active", "is_", "select", "hide", "use_pin", "bl_")
 _NODE_LAYOUT = {"location", "width", "height", "parent", "color", "use_custom_color"}
+_DEEPEST = 64
+"""So deep groups of custom properties may lie in each other; Python takes no more than a thousand of anything."""
 _ROUND = 6
 """Significant digits: Blender computes some values anew when it opens a file."""
 
@@ -232,5 +234,13 @@ def _plain(value: Any) -> object:
     if isinstance(value, ID):
         return type(value).__name__
     if hasattr(value, "to_dict"):
-        return repr(value.to_dict())
+        return type(value).__name__ if _is_too_deep(value) else repr(value.to_dict())
     return [_plain(each) for each in value] if hasattr(value, "__len__") else str(type(value))
+
+
+def _is_too_deep(group: Any) -> bool:
+    """Whether no person and no add-on made it: a foreign file may hold anything."""
+    level = [group]
+    for _ in range(_DEEPEST):
+        level = [each for one in level for each in one.values() if hasattr(each, "to_dict")]
+    return bool(level)

@@ -15,16 +15,24 @@ from bpy.types import Collection, Context, Object, Scene
 
 from . import MissingFilesError, SceneError
 from .assets import loose_assets
-from .beside.needs import beside_folder, outside_files
+from .beside.needs import beside_folder, caches, outside_files
 from .blend_file import has_end
+from .closure import Closure, Content, closure_of, named, objects_in
 from .convert import EXCHANGE_FORMATS, Conversion, Picture, straight_through
+from .describe import user_name
 from .export_options import ExportOptions
+from .layers import Hidden
+from .operator_presets import find_preset
+from .physics import add_rigid_bodies, world_settings
 
 FORMATS = (".blend", *EXCHANGE_FORMATS)
 
 # What Blender's exporters write; an empty may be an instance of a collection.
 _SURFACES = {"MESH", "CURVE", "SURFACE", "META", "FONT", "EMPTY"}
-_TYPES = dict.fromkeys(EXCHANGE_FORMATS, _SURFACES | {"CAMERA", "LIGHT", "ARMATURE"}) | {".stl": _SURFACES}
+_ONLY_SURFACES = (".stl", ".obj", ".ply")
+_TYPES = dict.fromkeys(EXCHANGE_FORMATS, _SURFACES | {"CAMERA", "LIGHT", "ARMATURE"}) | dict.fromkeys(
+    _ONLY_SURFACES, _SURFACES
+)
 
 
 def selected_objects(context: Context) -> list[Object]:
@@ -35,7 +43,7 @@ def selected_objects(context: Context) -> list[Object]:
 
 def export_component(
     path: Path,
-    objects: Sequence[Object] | Collection | Scene,
+    objects: Content,
     *,
     name: str,
     options: ExportOptions | None = None,
@@ -59,7 +67,7 @@ def picture_of(path: Path, kept: Path, target: Path) -> Picture:
 
 def export_steps(
     path: Path,
-    objects: Sequence[Object] | Collection | Scene,
+    objects: Content,
     *,
     name: str,
     options: ExportOptions | None = None,
@@ -71,9 +79,11 @@ def export_steps(
 
     A `.blend` holds a scene called `name` (or the scene itself), so it opens like any file. The other formats
     hold what the viewport shows, modifiers applied: given objects are written even when hidden, hidden ones of
-    a collection or a scene are left out. 1 m stays 1 m; STL knows no unit and takes the scene's bare numbers.
-    A `.blend` takes in the textures, libraries and other files that it needs, unless the options say otherwise;
-    files beside it get a folder beside `path`.
+    a collection or a scene are left out, but for the armatures that deform what is written. 1 m stays 1 m; STL, OBJ
+    and PLY know no unit and take the scene's bare numbers.
+    A `.blend` holds the closure of what is given and nothing else, see :mod:`.closure`. It takes in the textures,
+    libraries and other files that it needs, unless the options say otherwise; files beside it get a folder beside
+    `path`.
     Whatever was at `path` is replaced at the end in one step, or not at all. The open file stays as it was.
     With `kept` a .blend of what is in the file is left there, for :func:`picture_of`, unless the file is one itself.
 
@@ -84,23 +94,43 @@ def export_steps(
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise SceneError(f'"{path.name}" cannot be pushed: choose one of {", ".join(FORMATS)}.')
+    if suffix == ".blend" and options.settings:
+        raise SceneError(f"A .blend takes no options of an exporter: leave out {', '.join(options.settings)}.")
+    preset = find_preset(options.preset, suffix)
     chosen = chosen_objects(objects, suffix)
     if suffix in EXCHANGE_FORMATS and not any(obj.type in _TYPES[suffix] for obj in chosen):
         raise SceneError(f'"{name}" holds nothing that {suffix} can store: choose meshes, or push a .blend.')
     bpy.ops.ed.flush_edits()  # what is being edited or sculpted, into the objects' data
     with tempfile.TemporaryDirectory(prefix=".ggg_cloud-", dir=path.parent, ignore_cleanup_errors=True) as folder:
         blend, made = Path(folder, f"{path.stem}.blend"), Path(folder, "made", path.stem + suffix)
-        whole = isinstance(objects, Collection | Scene) and suffix == ".blend"
-        _write_blend(blend, objects if whole else chosen, name, compress=options.compress)
+        content = objects if suffix == ".blend" and isinstance(objects, Collection | Scene) else chosen
+        closure = closure_of(content)
+        standing = closure.standing() if suffix == ".blend" else {}
         # What was painted is in memory only: no .blend that is written now has it.
         unsaved = [image.name for image in bpy.data.images if image.is_dirty and not image.library]
-        is_alone = options.files == "LEAVE" or not (unsaved or any(outside_files()))
+        baked = caches()
+        is_needing = bool(unsaved or baked or any(outside_files()) or _has_packed_links(closure))
+        is_alone = options.files == "LEAVE" or not is_needing
+        is_final = suffix == ".blend" and is_alone and not closure.outside and not options.asset
+        scene_name = _write_blend(
+            blend, content, name, compress=options.compress and is_final, is_blend=suffix == ".blend"
+        )
         problems: list[str] = []
-        if suffix != ".blend" or not is_alone:
+        if not is_final:
             made.parent.mkdir()
             request: dict[str, object] = asdict(replace(options, files="LEAVE") if is_alone else options)
-            conversion = Conversion(blend, made, **request, name=name, unsaved=unsaved)
+            # What is shaped by other objects needs them until it is written: an exporter keeps no pointer to them.
+            outside = [named(each) for each in closure.outside if suffix == ".blend" or isinstance(each, Scene)]
+            request |= {"scene": scene_name, "outside": outside, "standing": standing}
+            request |= {"name": name, "unsaved": unsaved, "caches": baked}
+            request |= {"author": user_name(), "picture": kept is not None}
+            request |= {"preset": preset.settings[suffix], "at_origin": preset.by_object}
+            request |= {"files": options.files} if suffix == ".obj" else {}  # its materials are files of their own
+            conversion = Conversion(blend, made, **request)
             yield conversion
+            if conversion.crashed and options.asset:  # a picture is no reason not to store it
+                conversion = Conversion(blend, made, **request | {"picture": False})
+                yield conversion
             problems = conversion.result()
             if problems and not options.allow_missing:
                 raise MissingFilesError(name, problems)
@@ -116,16 +146,31 @@ def export_steps(
     return problems
 
 
-def chosen_objects(objects: Sequence[Object] | Collection | Scene, suffix: str) -> list[Object]:
+def chosen_objects(objects: Content, suffix: str) -> list[Object]:
     """Return the objects that a file of this kind gets, each once; raise SceneError when there are none."""
+    found = _found_objects(objects, suffix)
+    if suffix in EXCHANGE_FORMATS and suffix not in _ONLY_SURFACES:
+        found += [rig for obj in found for rig in _rigs(obj)]  # which artists hide
+    return list(dict.fromkeys(found))
+
+
+def _rigs(obj: Object) -> Iterator[Object]:
+    """The armatures that deform it."""
+    modifiers: Any = obj.modifiers  # the stubs know what all modifiers have
+    yield from (each.object for each in modifiers if each.type == "ARMATURE" and each.object)
+    if obj.parent and obj.parent_type == "ARMATURE":
+        yield obj.parent
+
+
+def _found_objects(objects: Sequence[Object] | Collection | Scene, suffix: str) -> list[Object]:
     visible_only = suffix in EXCHANGE_FORMATS
     if not isinstance(objects, Collection | Scene):
         if not objects:
             raise SceneError("Nothing is selected: select the objects to push.")
-        return list(dict.fromkeys(objects))
+        return list(objects)
     title = f'The {"scene" if isinstance(objects, Scene) else "collection"} "{objects.name}"'
-    found = list(objects.objects if isinstance(objects, Scene) else objects.all_objects)
-    if not found:
+    found = list(objects.objects if isinstance(objects, Scene) else objects_in(objects))
+    if not found and not (isinstance(objects, Scene) and not visible_only and loose_assets()):
         raise SceneError(f"{title} is empty: add an object, or choose something else to push.")
     if visible_only:
         layer = bpy.context.view_layer
@@ -137,30 +182,52 @@ def chosen_objects(objects: Sequence[Object] | Collection | Scene, suffix: str) 
     return found
 
 
-def _write_blend(path: Path, objects: Sequence[Object] | Collection | Scene, name: str, *, compress: bool) -> None:
-    current = bpy.context.scene
-    assert current is not None
+def _has_packed_links(closure: Closure) -> bool:
+    """Whether something in it is linked and packed (Blender 5), which an artist who pulls it could not change."""
+    return any(each.library and getattr(each, "is_linked_packed", False) for each in closure.inside)
+
+
+def _write_blend(path: Path, content: Content, name: str, *, compress: bool, is_blend: bool) -> str:
+    """Write all that can be reached from there; returns what its scene is called."""
     with contextlib.ExitStack() as stack:
-        if isinstance(objects, Scene):
-            scene = objects
-        else:
-            scene = stack.enter_context(_temporary(bpy.data.scenes, name))
-            _copy_settings(current, scene)
-            if isinstance(objects, Collection):
-                collection = objects
-            else:
-                collection = stack.enter_context(_temporary(bpy.data.collections, name))
-                for obj in objects:
-                    collection.objects.link(obj)
-            scene.collection.children.link(collection)
+        scene = content if isinstance(content, Scene) else _own_scene(stack, content, name, is_blend=is_blend)
         # Reading it makes Blender lay it out: 5.2 crashes on writing a view layer that was never shown or asked.
         _ = [layer.active_layer_collection for layer in scene.view_layers]
-        content = {scene, *loose_assets()} if isinstance(objects, Scene) else {scene}
+        written = {scene, *loose_assets()} if isinstance(content, Scene) else {scene}
         try:
-            bpy.data.libraries.write(str(path), content, path_remap="ABSOLUTE", compress=compress)
+            bpy.data.libraries.write(str(path), written, path_remap="ABSOLUTE", compress=compress)
         except (RuntimeError, OSError) as error:
             reason = " ".join(str(error).split()).removeprefix("Error: ").rstrip(".")
             raise SceneError(f'"{path.name}" cannot be written: {reason}.') from error
+        return scene.name
+
+
+def _own_scene(
+    stack: contextlib.ExitStack, content: Sequence[Object] | Collection, name: str, *, is_blend: bool
+) -> Scene:
+    """A scene for a component, until `stack` is closed; what is pulled from it looks and moves as in this one, while
+    an exporter is to see all that it gets, and where that stands."""
+    current, layer = bpy.context.scene, bpy.context.view_layer
+    assert current is not None
+    assert layer is not None
+    made: list[Collection] = []
+    stack.callback(lambda: bpy.data.batch_remove(made))
+    scene: Scene = stack.enter_context(_temporary(bpy.data.scenes, name))
+    _copy_settings(current, scene)
+    if isinstance(content, Collection):
+        collection = content
+    else:
+        collection = stack.enter_context(_temporary(bpy.data.collections, name))
+        for obj in content:
+            collection.objects.link(obj)
+    scene.collection.children.link(collection)
+    if isinstance(content, Collection) and is_blend:
+        hidden = Hidden()
+        hidden.add(layer)
+        hidden.put(scene.view_layers[0], collection)
+    if current.rigidbody_world and is_blend:
+        made += add_rigid_bodies(scene, objects_in(collection), world_settings(current))
+    return scene
 
 
 @contextlib.contextmanager
@@ -176,15 +243,16 @@ def _temporary(datablocks: Any, name: str) -> Iterator[Any]:  # the stubs know n
     try:
         yield new
     finally:
-        datablocks.remove(new)
+        bpy.data.batch_remove([new])  # scenes.remove() looks at the window, and a Blender's command has none: it dies
         if taken is not None:
             taken.name = name
 
 
 def _copy_settings(source: Scene, target: Scene) -> None:
-    """Give `target` the units and the time line of `source`: lengths and animation mean nothing without."""
+    """Give `target` the units, the time line and the gravity of `source`: what is in it means nothing without."""
     target.unit_settings.system = source.unit_settings.system
     target.unit_settings.scale_length = source.unit_settings.scale_length
     target.render.fps, target.render.fps_base = source.render.fps, source.render.fps_base
     target.frame_start, target.frame_end = source.frame_start, source.frame_end
     target.frame_current, target.frame_subframe = source.frame_current, source.frame_subframe
+    target.use_gravity, target.gravity = source.use_gravity, source.gravity

@@ -9,10 +9,11 @@ import bpy
 from bpy.types import ID, Collection, Key, Object, Scene, Screen, WindowManager, WorkSpace
 
 from .assets import mark_as
+from .closure import ROOT
 from .commit import Steps, all_collections, point
 from .frozen import Path, Ref
 from .merge import Side, Version, is_place, is_state, merge, shown
-from .provenance import ROOT, Named, Part, marked, part_of, put, take
+from .provenance import Named, Part, marked, part_of, put, take
 from .values import ABSENT, Content, content, difference, weighted_meshes
 from .versions import Linked
 from .writing import write

@@ -16,15 +16,12 @@ from typing import Any, NamedTuple
 import bpy
 import numpy as np
 from bpy.props import CollectionProperty, PointerProperty, StringProperty
-from bpy.types import ID, Collection, Key, Library, Object, PropertyGroup, Scene, WindowManager
+from bpy.types import ID, Collection, Library, Object, PropertyGroup
 
+from . import LINKED_FOLDER
+from .closure import NO_PARTS
 from .digest import digest
 from .values import custom_properties, weighted_meshes
-
-ROOT = "/"
-"""What the collection itself is called among a component's parts."""
-_NO_PARTS = (Scene, Library, Key, WindowManager)
-
 
 MAX_RECORD = 1 << 20
 """Characters. The file may be anybody's, and what is longer was not written here."""
@@ -116,7 +113,7 @@ class GGGCloudPart(PropertyGroup):
 
 
 class GGGCloudOrigin(PropertyGroup):
-    """An Origin, on the collection that the component was pulled into."""
+    """An Origin, on the collection that the component was pulled into, or on the library that it was linked to."""
 
     key: StringProperty()  # type: ignore[valid-type]
     storage: StringProperty()  # type: ignore[valid-type]
@@ -133,26 +130,63 @@ class GGGCloudPushed(PropertyGroup):
     etag: StringProperty()  # type: ignore[valid-type]
 
 
-def origin_of(collection: Any) -> Origin | None:
-    """Of which component a collection is."""
-    stored = collection.ggg_cloud
+def origin_of(holder: Any) -> Origin | None:
+    """Of which component a collection or a library is."""
+    stored = holder.ggg_cloud
     known = (stored.storage, stored.component_id, stored.etag, stored.version_id, stored.sha256)
     return Origin(*known) if stored.component_id and _is_plain(*known) else None
 
 
-def pulled(storage: str, component_id: str | None = None) -> list[Collection]:
-    """The collections that are components of this storage, or that one component; deleted ones left out."""
-    found = []
-    for collection in bpy.data.collections:
-        origin = None if collection.library or not collection.users else origin_of(collection)
-        if origin and origin.storage == storage and component_id in (None, origin.component_id):
-            found.append(collection)
+def pulled(storage: str, component_id: str | None = None) -> list[Any]:
+    """What holds the components of this storage, or that one component: the collection that it was pulled into, or
+    the library if it was linked. What nothing uses any more is left out."""
+    found: list[Any] = []
+    for holder in (*bpy.data.libraries, *bpy.data.collections):
+        origin = None if holder.library or holder.override_library or not holder.users else origin_of(holder)
+        if not origin or origin.storage != storage or component_id not in (None, origin.component_id):
+            continue
+        if isinstance(holder, Library):
+            is_there = _lies_as(holder, origin) and _is_used_here(holder)
+        else:
+            is_there = library_of(holder) not in found
+        if is_there:
+            found.append(holder)
     return found
 
 
-def is_linked(collection: Collection) -> bool:
+def library_of(holder: Any) -> Library | None:
+    """The library that a component was linked to; `None` if it was appended.
+
+    Up to 0.5.1, and where a file holds more than one thing at its top, a local collection holds what is linked.
+    """
+    if isinstance(holder, Library):
+        return holder
+    origin = origin_of(holder)
+    if origin is None:
+        return None
+    for each in (*holder.objects, *holder.children):
+        source = each.override_library.reference if each.override_library else each
+        # What an appended component links to itself lies elsewhere.
+        if source and source.library and _lies_as(source.library, origin):
+            library: Library = source.library
+            return library
+    return None
+
+
+def is_linked(holder: Any) -> bool:
     """Whether the component was linked, so that its parts lie in a library."""
-    return any(each.library for each in (*collection.objects, *collection.children))
+    return library_of(holder) is not None
+
+
+def _lies_as(library: Library, origin: Origin) -> bool:
+    """Whether the library's file is the one that a link made, and not one that the user chose later."""
+    path = bpy.path.abspath(library.filepath).replace("\\", "/")
+    return path.endswith(f"/{LINKED_FOLDER}/{origin.component_id}")
+
+
+def _is_used_here(library: Library) -> bool:
+    data: Any = bpy.data  # the stubs know no answer of `user_map`
+    return any(not user.library for users in data.user_map(subset=library.users_id).values() for user in users)
 
 
 def known_etag(storage: str, component_id: str, collection: Any = None) -> str:
@@ -243,11 +277,11 @@ def take(names: Mapping[ID, str]) -> dict[int, Part]:
     return taken
 
 
-def remember(collection: Any, origin: Origin, taken: Mapping[int, Part]) -> None:
-    """Note that the collection is this version of the component, and what belongs to it."""
-    stored = collection.ggg_cloud
+def remember(holder: Any, origin: Origin, taken: Mapping[int, Part]) -> None:
+    """Note that a collection or a library is this version of the component, and what belongs to it."""
+    stored = holder.ggg_cloud
     stored.key = stored.key or uuid.uuid4().hex[:16]
-    set_origin(collection, origin)
+    set_origin(holder, origin)
     for datablock in _everything():
         part = taken.get(datablock.session_uid)
         if part and not datablock.library:
@@ -289,40 +323,10 @@ def forget(datablocks: Iterable[Any]) -> None:
                 datablock.property_unset("ggg_cloud")
 
 
-def contents(collection: Collection) -> dict[ID, str]:
-    """All that a push of the collection as a .blend takes along and that belongs to it, with its names.
-
-    What only an object outside of the collection needs does not belong to it.
-    """
-    needs: dict[ID, set[ID]] = {}
-    data: Any = bpy.data
-    for datablock, users in data.user_map().items():
-        for user in users:
-            needs.setdefault(user, set()).add(datablock)
-    inside: set[ID] = {collection}
-    ahead: list[ID] = [collection]
-    mine = set(collection.all_objects)
-    while ahead:
-        user = ahead.pop()
-        for each in needs.get(user, set()) - inside:
-            if isinstance(each, Object) and each not in mine and not isinstance(user, Collection):
-                continue
-            if isinstance(each, Collection) and isinstance(user, Object) and each != user.instance_collection:
-                continue
-            inside.add(each)
-            ahead.append(each)
-    return {each: each.name for each in inside if is_part(each)} | {collection: ROOT}
-
-
-def is_part(datablock: Any, *, linked: bool = False) -> bool:
-    """Whether it can be a part of a component that was not linked, or with `linked` of one that was."""
-    return not ((datablock.library and not linked) or datablock.is_embedded_data or isinstance(datablock, _NO_PARTS))
-
-
 def _everything() -> Iterator[Any]:
     data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
     for datablock in data.user_map():
-        if not isinstance(datablock, _NO_PARTS):
+        if not isinstance(datablock, NO_PARTS):
             yield datablock
 
 
@@ -413,12 +417,14 @@ def register() -> None:
         bpy.utils.register_class(each)
     bpy.types.ID.ggg_cloud_parts = CollectionProperty(type=GGGCloudPart)  # type: ignore[attr-defined,func-returns-value]
     bpy.types.Collection.ggg_cloud = PointerProperty(type=GGGCloudOrigin)  # type: ignore[attr-defined,func-returns-value]
+    bpy.types.Library.ggg_cloud = PointerProperty(type=GGGCloudOrigin)  # type: ignore[attr-defined,func-returns-value]
     bpy.types.Scene.ggg_cloud_pushed = CollectionProperty(type=GGGCloudPushed)  # type: ignore[attr-defined,func-returns-value]
 
 
 def unregister() -> None:
     """Remove them; what a file has of them stays in it."""
     del bpy.types.Scene.ggg_cloud_pushed  # type: ignore[attr-defined]
+    del bpy.types.Library.ggg_cloud  # type: ignore[attr-defined]
     del bpy.types.Collection.ggg_cloud  # type: ignore[attr-defined]
     del bpy.types.ID.ggg_cloud_parts  # type: ignore[attr-defined]
     for each in reversed(_CLASSES):

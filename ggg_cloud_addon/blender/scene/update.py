@@ -8,7 +8,6 @@ What the new version leaves as it was is not touched at all.
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,15 @@ from bpy.types import ID, Context
 
 from . import SceneError
 from .commit import Steps, ViewState
-from .load import add_linked, leave_edit_mode
+from .load import leave_edit_mode
 from .merge import Side
 from .parts import Parts
-from .provenance import Origin, remember, set_origin
-from .versions import link_version
+from .provenance import Origin, set_origin
+from .trust import hold_back
+from .versions import version_of
 
 SHOWN_CLASHES = 4
+"""So many fit into one message."""
 
 
 class ClashError(SceneError):
@@ -53,11 +54,13 @@ def update(
     """
     leave_edit_mode(context)
     with _nothing_stays_on_error() as before:
-        plan = Parts(collection, link_version(theirs), link_version(base) if base else None, side)
+        plan = Parts(collection, version_of(theirs), version_of(base) if base else None, side)
         plan.decide()
         if plan.clashes and side is None:
             raise ClashError(origin.component_id, tuple(plan.clashes))
         plan.build()
+        data: Any = bpy.data  # the 4.2 stubs demand the arguments of `user_map`, all optional
+        hold_back(data.user_map().keys() - before)
         steps = Steps()
         with steps.all_or_nothing():
             view = ViewState(plan.swapped_objects())
@@ -86,35 +89,3 @@ def _nothing_stays_on_error() -> Iterator[set[ID]]:
     except BaseException:
         bpy.data.batch_remove(data.user_map().keys() - before)
         raise
-
-
-def update_linked(collection: Any, path: Path, scratch: Path, origin: Origin) -> None:
-    """Put the file at `path` in the place of the library that the collection links to.
-
-    Raises SceneError when Blender cannot read it, OSError when the disk refuses; the old one is then there again.
-    """
-    library = next(each.library for each in (*collection.objects, *collection.children) if each.library)
-    place = Path(bpy.path.abspath(library.filepath))
-    kept = scratch / "before.blend"
-    shutil.copyfile(place, kept)
-    _replace(path, place)
-    try:
-        library.reload()
-        add_linked(place, collection)
-    except (RuntimeError, SceneError) as error:
-        _replace(kept, place)
-        library.reload()
-        raise SceneError(f'"{place.name}" cannot be updated: Blender cannot read the new version.') from error
-    for obj in list(collection.objects):
-        if obj.is_missing:  # it is not in the new version
-            collection.objects.unlink(obj)
-    remember(collection, origin, {})
-
-
-def _replace(source: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}-part")
-    try:
-        shutil.copyfile(source, part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -9,7 +9,8 @@ import bpy
 from bpy.types import ID, Collection, Object
 
 from . import SceneError
-from .provenance import ROOT, Named, is_part
+from .closure import ROOT, is_part
+from .provenance import Named
 
 _NOT_PARTS = ("version", "libraries", "window_managers", "workspaces", "screens")
 
@@ -24,7 +25,7 @@ class Linked(NamedTuple):
     children: list[Collection]
 
 
-def link_version(path: Path) -> Linked:
+def version_of(path: Path) -> Linked:
     """Link all that is in a .blend file.
 
     Raises SceneError when it cannot be read or holds no objects.

@@ -1,4 +1,4 @@
-"""What a .blend file needs and what lies beside it: it goes and comes as components of its own, in the same places."""
+"""What a file needs and what lies beside it: it goes and comes as components of its own, in the same places."""
 
 import os
 import re
@@ -9,8 +9,9 @@ from typing import Protocol
 from ..components import ComponentInfo
 from ..errors import InvalidIdError, ObjectNotFoundError
 from ..names import check_component_id
-from .reader import BlendError, is_blend
-from .tracing import Dependency, trace
+from .dependency import Dependency
+from .reader import BlendError
+from .tracing import can_need, trace
 
 
 class Storage(Protocol):
@@ -30,7 +31,7 @@ class Storage(Protocol):
 
 
 def push_beside(storage: Storage, path: Path, component_id: str, stop: Callable[[], object]) -> list[str]:
-    """Push what a .blend file needs and what lies in its folder or below; returns the IDs of what the storage lacked.
+    """Push what a file needs and what lies in its folder or below; returns the IDs of what the storage lacked.
 
     To be called before the file itself is pushed, so that who pulls it finds all. ``stop`` may raise to end it.
     """
@@ -47,18 +48,19 @@ def push_beside(storage: Storage, path: Path, component_id: str, stop: Callable[
 
 
 def pull_beside(storage: Storage, component_id: str, path: Path, stop: Callable[[], object]) -> list[Path]:
-    """Pull what the .blend file at ``path``, pulled from this component, needs and the storage has beside it.
+    """Pull what the file at ``path``, pulled from this component, needs and the storage has beside it.
 
-    Files that are there stay as they are. What a library that comes along needs comes too.
+    Files that are there stay as they are. What a library that comes along needs comes too. ``stop`` may raise to end
+    it.
     """
     pulled: list[Path] = []
-    asked: set[Path] = set()
+    asked: set[tuple[Path, str]] = set()
     while True:
-        lacking = [each for each in _dependencies(path) if each.is_missing and each.path not in asked]
+        lacking = [each for each in _lacking(path) if (each.path, each.pattern) not in asked]
         if not lacking:
             return pulled
         for each in lacking:
-            asked.add(each.path)
+            asked.add((each.path, each.pattern))
             for beside, target in _in_storage(storage, each, component_id, path):
                 stop()
                 try:
@@ -68,42 +70,54 @@ def pull_beside(storage: Storage, component_id: str, path: Path, stop: Callable[
                 pulled.append(target)
 
 
-def lacking(path: Path) -> int:
-    """How many files a .blend file needs that belong in its folder or below, and are not there."""
-    return sum(bool(each.is_missing and _below(each.path, path)) for each in _dependencies(path))
+def lacking(storage: Storage, component_id: str, path: Path) -> int:
+    """How many files a file needs that belong in its folder or below, and are not there.
+
+    A cache counts as one, where the storage has it.
+    """
+    return sum(bool(not each.is_cache or _in_storage(storage, each, component_id, path)) for each in _lacking(path))
+
+
+def _lacking(path: Path) -> list[Dependency]:
+    """Nothing hidden: programs are set up by such files, and the one that names them may be a stranger's."""
+    missing = [each for each in _dependencies(path) if each.is_missing]
+    return [each for each in missing if (below := _below(each.path, path)) and not re.search(r"(^|/)\.", below)]
 
 
 def _in_storage(storage: Storage, need: Dependency, component_id: str, path: Path) -> list[tuple[str, Path]]:
     """The components that may be a missing file, and where each belongs."""
-    relative = _below(need.path, path)
-    if not relative:
-        return []
-    beside = _folder(component_id) + relative
+    beside = _folder(component_id) + _below(need.path, path)
     if not need.pattern:
         return [(beside, need.path)]
-    names = [each.rpartition("/")[2] for each in storage.list_folder(_folder(beside))]
-    return [(_folder(beside) + name, need.path.with_name(name)) for name in names if re.fullmatch(need.pattern, name)]
+    folder, place = (f"{beside}/", need.path) if need.is_cache else (_folder(beside), need.path.parent)
+    names = [each.removeprefix(folder) for each in storage.list_folder(folder)]
+    return [(folder + name, place / name) for name in names if re.fullmatch(need.pattern, name) and _is_id(name)]
+
+
+def _is_id(name: str) -> bool:
+    try:
+        check_component_id(name)
+    except InvalidIdError:
+        return False
+    return True
 
 
 def _dependencies(path: Path) -> tuple[Dependency, ...]:
-    """None of a file that is no .blend, or a damaged one."""
+    """None of a file that needs no others, or a damaged one."""
     try:
-        return trace(path).dependencies if is_blend(path) else ()
+        return trace(path).dependencies if can_need(path) else ()
     except BlendError:
         return ()
 
 
-def _below(file: Path, blend: Path) -> str:
-    """The path from the folder of the .blend file on, as a component can have it; else empty."""
-    home = Path(os.path.abspath(blend.parent))  # noqa: PTH100 - as the tracing has it
+def _below(file: Path, used_by: Path) -> str:
+    """The path from the folder of the file on that needs it, as a component can have it; else empty."""
+    home = Path(os.path.abspath(used_by.parent))  # noqa: PTH100 - as the tracing has it
     if not file.is_relative_to(home):
         return ""
-    try:
-        # A mark of tiles is no name that a component can have, and is replaced by then.
-        check_component_id(re.sub("[<>]", "", file.relative_to(home).as_posix()))
-    except InvalidIdError:
-        return ""
-    return file.relative_to(home).as_posix()
+    relative = file.relative_to(home).as_posix()
+    # A mark of tiles is no name that a component can have, and is replaced by then.
+    return relative if _is_id(re.sub("[<>]", "", relative)) else ""
 
 
 def _folder(component_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What is wrong with the files that a .blend file needs, in sentences for a person."""
+"""What is wrong with the files that a file needs, in sentences for a person."""
 
 import contextlib
 import os
@@ -6,15 +6,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
 
+from .dependency import Dependency
 from .reader import BlendError, NoBlendError, is_blend
-from .tracing import Dependency, trace
+from .tracing import can_need, trace
 
 PACK = 'pack what it needs in Blender with "File > External Data > Pack Resources"'
 MEND = 'put it back, or choose another in Blender with "File > External Data > Find Missing Files"'
+ONE_FILE = "export it as one .glb file"
+TAKE_ALONG = f'push it with what it needs ("With What It Needs" in Blender, --beside in the command), or {ONE_FILE}'
+EXPORT = "put it back, or export the model again"
 
 
 def needs(path: Path, folder: Path | None = None, takes: Callable[[str], bool] | None = None) -> list[str]:
-    """What a .blend file needs and whoever pulls it would not get; of a damaged file that it is damaged.
+    """What a file needs and whoever pulls it would not get; of a damaged file that it is damaged.
 
     Of another file, or one that only has the name of a .blend file, nothing is known, so nothing is said.
 
@@ -23,7 +27,7 @@ def needs(path: Path, folder: Path | None = None, takes: Callable[[str], bool] |
         folder: that is synced, with all that the file may need; without, the file goes alone.
         takes: whether a path in the folder takes part in the sync; without, all do.
     """
-    if not is_blend(path):
+    if not can_need(path):
         return []
     try:
         found = trace(path)
@@ -32,7 +36,11 @@ def needs(path: Path, folder: Path | None = None, takes: Callable[[str], bool] |
     except BlendError as error:
         return [str(error)]
     home = Path(os.path.abspath(folder or path.parent))  # noqa: PTH100 - as the tracing has it
-    sentences = [each for need in found.dependencies if (each := _problem(need, home, is_synced=folder is not None))]
+    sentences = [
+        each
+        for need in found.dependencies
+        if not need.is_cache and (each := _problem(need, home, is_synced=folder is not None))
+    ]
     sentences += [str(each) for each in found.unreadable]
     if found.circle:
         names = [f'"{each.name}"' for each in (*found.circle, found.circle[0])]
@@ -41,13 +49,18 @@ def needs(path: Path, folder: Path | None = None, takes: Callable[[str], bool] |
         )
     there = [each.path for each in found.dependencies if not each.is_missing]
     if folder is None:
-        sentences += _left_behind(path, there, PACK)
+        sentences += _left_behind(path, there, PACK if is_blend(path) else TAKE_ALONG)
     elif takes is not None:
         inside = [each for each in there if each.is_relative_to(home)]
         out = [each for each in inside if not takes(each.relative_to(home).as_posix())]
         kinds = ", ".join(sorted({f'"*{each.suffix.lower()}"' for each in out}))
-        sentences += _left_behind(path, out, f"let {kinds} take part in the sync, or {PACK}")
+        sentences += _left_behind(path, out, f"let {kinds} take part in the sync, or {_inside(path)}")
     return sentences
+
+
+def _inside(path: Path) -> str:
+    """How a file gets what it needs into itself."""
+    return PACK if is_blend(path) else ONE_FILE
 
 
 def _left_behind(path: Path, files: list[Path], mend: str) -> list[str]:
@@ -63,16 +76,18 @@ def _left_behind(path: Path, files: list[Path], mend: str) -> list[str]:
 
 def _problem(need: Dependency, home: Path, *, is_synced: bool) -> str | None:
     drive = PureWindowsPath(need.path).drive
+    mend = MEND if is_blend(need.used_by) else EXPORT
     shown = f'"{_shown(need.path, home)}", which "{need.used_by.name}" needs,'
     if need.is_missing and drive and not (sys.platform == "win32" and Path(f"{drive}\\").exists()):
-        return f"{shown} lies on {drive}, which is not there; {MEND}."
+        return f"{shown} lies on {drive}, which is not there; {mend}."
     if need.is_missing:
-        return f"{shown} is missing; {MEND}."
+        return f"{shown} is missing; {mend}."
     with contextlib.suppress(OSError):
         if not need.path.stat().st_size:
             return f"{shown} is empty (0 bytes); save it again."
     if is_synced and not need.path.is_relative_to(home):
-        return f"{shown} lies outside of the folder, so it does not go with it; move it into the folder, or {PACK}."
+        mend = _inside(need.used_by)
+        return f"{shown} lies outside of the folder, so it does not go with it; move it into the folder, or {mend}."
     return None
 
 

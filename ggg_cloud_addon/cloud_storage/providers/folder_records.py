@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import Timeout
 
@@ -42,6 +44,8 @@ LOCK_SECONDS = 60
 SCANS = 5
 """How often a key's folder is read that a put changes at the same time."""
 RECORD, STAMP = "record.json", "stamp"
+VERSION_ID = re.compile(r"-?[0-9a-f]{1,32}\.[0-9a-f]{1,16}")
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -389,9 +393,7 @@ class Records:
         try:
             stored = json.loads(content)
             key = stored["key"]
-            entries = tuple(
-                Entry(each["etag"], each["sha256"], each["created"], each["metadata"]) for each in stored["versions"]
-            )
+            entries = tuple(_entry(each) for each in stored["versions"])
             is_deleted = stored.get("deleted")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise IntegrityError(
@@ -400,6 +402,24 @@ class Records:
         if is_deleted is None:  # up to 0.5.1 only what was replaced or deleted was kept
             is_deleted = bool(entries) and path.with_name(entries[0].version_id).exists()
         return Record(key, entries, is_deleted)
+
+
+def _entry(stored: Mapping[str, Any]) -> Entry:
+    """One version out of a record, which anybody who shares the folder may have written.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is none of ours.
+    """
+    entry = Entry(stored["etag"], stored["sha256"], stored["created"], stored["metadata"])
+    datetime.fromisoformat(entry.created)
+    texts = [*entry.metadata, *entry.metadata.values()]
+    if not (
+        VERSION_ID.fullmatch(entry.version_id)
+        and (entry.sha256 is None or SHA256.fullmatch(entry.sha256))
+        and all(isinstance(each, str) for each in texts)
+    ):
+        raise ValueError("Not as it is written here")
+    return entry
 
 
 def _is_twin(stat: os.stat_result, other: os.stat_result | None) -> bool:

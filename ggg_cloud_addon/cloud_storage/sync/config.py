@@ -10,9 +10,12 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..names import fold
 
-MODELS = ("*.blend", "*.fbx", "*.stl", "*.gltf", "*.glb", "*.bin", "*blender_assets.cats.txt")
-"""Models, the meshes of glTF, and the catalogues of an asset library. Images are not among them, as the folder may hold
-gigabytes of renders; which of them a .blend file needs is told after its upload."""
+MODELS = (
+    *("*.blend", "*.fbx", "*.stl", "*.gltf", "*.glb", "*.bin", "*.obj", "*.mtl", "*.ply", "*.usd", "*.usd?"),
+    "*blender_assets.cats.txt",
+)
+"""Models, the meshes of glTF, the materials of OBJ, and the catalogues of an asset library. Images are not among them,
+as the folder may hold gigabytes of renders; which of them a .blend file needs is told after its upload."""
 DIRECTIONS = ("both", "upload", "download")
 CHOICES = ("keep_both", "local", "remote")
 CONFLICT_POLICIES = ("keep_both", "newer", "local", "remote", "ask")

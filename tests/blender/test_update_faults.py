@@ -289,3 +289,17 @@ def test_a_component_that_is_in_no_scene_or_twice_in_the_file_or_in_edit_mode(st
     assert sorted(widths) == [1, pytest.approx(max(widths))]
     assert max(widths) > 1
     assert bpy.data.objects["Use"].instance_collection == bpy.data.collections["arm.001"]
+
+
+def test_that_each_push_marks_an_asset_is_no_change_of_the_component(studio):
+    add("Lid", mesh("Lid"), collection("jar"))
+    push("jar", "jar.blend", asset=True, comment="first")
+    studio.new_file()
+    bpy.ops.ggg_cloud.pull(component_id="jar.blend")
+    studio.save("bob")
+    resize("Lid", 2)
+    push("jar", "jar.blend", asset=True, comment="second", tags="glass")
+    studio.open("bob")
+    bpy.ops.ggg_cloud.update(component_id="jar.blend")
+    assert bpy.data.objects["Lid"].dimensions.x == pytest.approx(2)
+    assert bpy.data.collections["jar"].asset_data is None

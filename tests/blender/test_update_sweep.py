@@ -10,10 +10,11 @@ bpy = pytest.importorskip("bpy")
 import everything  # noqa: E402
 import machine  # noqa: E402
 
+from ggg_cloud_addon.blender.scene.closure import ROOT  # noqa: E402
 from ggg_cloud_addon.blender.scene.convert import straight_through  # noqa: E402
 from ggg_cloud_addon.blender.scene.load import read_steps  # noqa: E402
 from ggg_cloud_addon.blender.scene.merge import is_state  # noqa: E402
-from ggg_cloud_addon.blender.scene.provenance import ROOT, Origin, forget, marked, remember, take  # noqa: E402
+from ggg_cloud_addon.blender.scene.provenance import Origin, forget, marked, remember, take  # noqa: E402
 from ggg_cloud_addon.blender.scene.update import ClashError, update  # noqa: E402
 
 OLD, NEW = (Origin("here", "all.blend", name, name, name) for name in ("old", "new"))

@@ -35,9 +35,14 @@ def mark_as_ours(datablock: Any, *, author: str, description: str, tags: str) ->
         about.tags.new(tag, skip_if_exists=True)
 
 
+def is_marked_by_us(datablock: Any) -> bool:
+    """Whether it is an asset only since it was pushed."""
+    return bool(datablock.asset_data and _OURS in datablock.asset_data)
+
+
 def clear_our_mark(datablock: Any) -> None:
     """Undo that, with the picture; the mark of its author stays."""
-    if not datablock.asset_data or _OURS not in datablock.asset_data:
+    if not is_marked_by_us(datablock):
         return
     datablock.asset_clear()
     if datablock.preview:
@@ -46,7 +51,7 @@ def clear_our_mark(datablock: Any) -> None:
 
 def mark_as(source: Any, target: Any) -> None:
     """Mark a datablock as an asset as its author has marked another one, if he has."""
-    if not source.asset_data or _OURS in source.asset_data:
+    if not source.asset_data or is_marked_by_us(source):
         return
     target.asset_mark()
     for name in _TOLD:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import bpy
 from bpy.types import ID
 
+from .assets import is_marked_by_us
 from .frozen import FILES, Custom, FilePath, Item, KeyOf, Path, Ref, digest_of, frozen, same, table_of
 from .left_out import LEFT_OUT, LEFT_OUT_OF, OF_SCENES
 from .made_by_tools import SPECIAL
@@ -132,9 +133,11 @@ class _Walk:
         with contextlib.suppress(TypeError):  # it can have no custom properties
             self._custom(struct, struct.keys(), path)
         for name in plan.structs:
-            value = (
-                None if name == "point_cache" and "cloth" in path else getattr(struct, name)
-            )  # hair's is its system's
+            if name == "point_cache" and "cloth" in path:  # hair's is its system's
+                continue
+            if name == "asset_data" and is_marked_by_us(struct):  # nobody who pulls it has that
+                continue
+            value = getattr(struct, name)
             if value is not None:
                 (self.datablock if isinstance(value, ID) else self.struct)(value, (*path, name))
         for name, columns in plan.tables:

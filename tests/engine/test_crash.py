@@ -24,7 +24,9 @@ from ggg_cloud_addon.cloud_storage import (
     transfers,
 )
 from ggg_cloud_addon.cloud_storage.errors import ObjectNotFoundError
+from ggg_cloud_addon.cloud_storage.providers import folder_look
 from ggg_cloud_addon.cloud_storage.providers.folder import FolderProvider
+from ggg_cloud_addon.cloud_storage.sync import apply
 
 KEY = "robot/arm.blend"
 KILLS = 100
@@ -279,6 +281,13 @@ def test_a_pull_killed_at_any_step_leaves_the_old_or_the_new(tmp_path: Path, bef
 # -- a sync
 
 
+@pytest.fixture
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else saves or pushes here; the copies look as if they had just been pushed."""
+    monkeypatch.setattr(apply, "SAVE_SECONDS", 0)
+    monkeypatch.setattr(folder_look, "STAMP_SECONDS", 0)
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -314,6 +323,7 @@ def lay(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
+@pytest.mark.usefixtures("_no_waiting")
 @pytest.mark.parametrize(("conflict", "stride"), [("keep_both", 3), ("remote", 8), ("local", 8)])
 def test_a_sync_killed_at_any_step_loses_nothing_and_converges(tmp_path: Path, conflict: str, stride: int) -> None:
     """About 180 steps; the stride is for time, the actions of one kind having the same steps."""

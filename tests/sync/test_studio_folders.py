@@ -188,13 +188,13 @@ def test_a_file_with_other_names_that_is_edited_while_it_is_copied_away_stays(
     os.link(bob.path("arm"), tmp_path / "elsewhere")
     ann.delete("arm")
     ann.sync()
-    copy = shutil.copy2
+    copy = shutil.copyfile
 
     def copy_and_edit(source: Path, target: Path) -> None:
         copy(source, target)
         (tmp_path / "elsewhere").write_bytes(b"edited in place")
 
-    monkeypatch.setattr(shutil, "copy2", copy_and_edit)
+    monkeypatch.setattr(shutil, "copyfile", copy_and_edit)
     assert {*bob.sync().errors} == {"arm.blend"}
     assert bob.tree()["arm.blend"] == b"edited in place"
 

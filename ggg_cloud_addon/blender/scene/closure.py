@@ -155,12 +155,7 @@ def needs_of_all() -> dict[ID, set[ID]]:
 
 def needed_by(datablocks: Iterable[ID]) -> set[ID]:
     """These, and all that they need, with the libraries that it lies in."""
-    needs, needed = needs_of_all(), set(datablocks)
-    ahead = [*needed]
-    while ahead:
-        fresh = needs.get(ahead.pop(), set()) - needed
-        needed |= fresh
-        ahead += fresh
+    needed = _reached(set(datablocks), needs_of_all())
     libraries: set[Any] = {each.library for each in needed if each.library}
     libraries |= {getattr(each, "archive_parent_library", None) for each in libraries}  # what is packed hangs on it
     return needed | libraries - {None}

@@ -11,7 +11,7 @@ from bpy.types import ID, Collection, Object
 
 from .frozen import KeyOf, Path, Ref, same
 from .values import Content, content
-from .writing import resolved, write
+from .writing import write
 
 Swap = Mapping[Any, Any]
 """What takes the place of what."""
@@ -147,6 +147,3 @@ def all_collections() -> Iterator[Collection]:
     yield from bpy.data.collections
     for scene in bpy.data.scenes:
         yield scene.collection
-
-
-__all__ = ["Steps", "ViewState", "all_collections", "point", "resolved"]

@@ -69,7 +69,8 @@ LEFT_OUT_OF = {
     ),
     **dict.fromkeys(("PointCloud.points", "GreasePencilDrawing.color_attributes"), "is its attributes"),
     **dict.fromkeys(
-        ("Attribute.name", "ByteColorAttributeValue.color_srgb", "FloatColorAttributeValue.color_srgb"), ""
+        ("Attribute.name", "ByteColorAttributeValue.color_srgb", "FloatColorAttributeValue.color_srgb"),
+        "follows from the others",
     ),
     **dict.fromkeys(("Collection.objects", "Collection.children"), "is looked at by name, see update"),
     **dict.fromkeys(

@@ -14,7 +14,7 @@ from bpy.types import ID, Action, Collection, Context, Material, NodeTree, Objec
 
 from . import SceneError
 from .assets import clear_our_mark
-from .closure import keep_helpers, needs_of_all, objects_in
+from .closure import keep_helpers, needed_by, objects_in
 from .convert import EXCHANGE_FORMATS, Conversion, straight_through
 from .layers import Hidden
 from .physics import add_rigid_bodies, world_settings
@@ -219,17 +219,9 @@ def _unused(before: set[ID], wanted: set[ID], *, takes: bool) -> set[ID]:
 
     With `takes`, actions are needed: one that nothing uses is another take of what came.
     """
-    needs, now = needs_of_all(), _users().keys()
-    reached: set[ID] = wanted | {each for each in now - before if each.asset_data}
-    ahead: list[ID] = [*reached]
-    while ahead:
-        fresh = needs.get(ahead.pop(), set()) - reached
-        reached |= fresh
-        ahead += fresh
-    libraries: set[Any] = {datablock.library for datablock in reached if datablock.library}
-    libraries |= {getattr(each, "archive_parent_library", None) for each in libraries}  # what is packed hangs on it
-    new = now - before - reached - libraries
-    return {datablock for datablock in new if not (takes and isinstance(datablock, Action))}
+    new = _users().keys() - before
+    unused = new - needed_by(wanted | {each for each in new if each.asset_data})
+    return {datablock for datablock in unused if not (takes and isinstance(datablock, Action))}
 
 
 def leave_edit_mode(context: Context) -> None:

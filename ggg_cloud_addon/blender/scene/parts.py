@@ -9,7 +9,7 @@ import bpy
 from bpy.types import ID, Collection, Key, Object, Scene, Screen, WindowManager, WorkSpace
 
 from .assets import mark_as
-from .closure import ROOT
+from .closure import ROOT, objects_in
 from .commit import Steps, all_collections, point
 from .frozen import Path, Ref
 from .merge import Side, Version, is_place, is_state, merge, shown
@@ -39,7 +39,7 @@ class Parts:
         self._weighted = set(map(self.key_of, weighted_meshes()))
         self.roots: list[Any] = list(self.here.get(_ROOT, []))
         self._mine = {each for all_ in self.here.values() for each in all_}
-        self.inside: set[ID] = {obj for root in self.roots for obj in root.all_objects}
+        self.inside: set[ID] = {obj for root in self.roots for obj in objects_in(root)}
         for all_ in self.here.values():  # the first of several is what others use if nothing says which
             all_.sort(key=lambda each: each not in self.inside)
         self.swap: dict[Any, Any] = {}

@@ -19,7 +19,7 @@ from bpy.props import CollectionProperty, PointerProperty, StringProperty
 from bpy.types import ID, Collection, Library, Object, PropertyGroup
 
 from . import LINKED_FOLDER
-from .closure import NO_PARTS
+from .closure import NO_PARTS, objects_in
 from .digest import digest
 from .values import custom_properties, weighted_meshes
 
@@ -253,7 +253,7 @@ def changed(collection: Any) -> list[ID]:
     """What is not as it was pulled; the collections in it too, if something was added or taken out."""
     if is_linked(collection):
         return []
-    key, inside = collection.ggg_cloud.key, set(collection.all_objects)
+    key, inside = collection.ggg_cloud.key, set(objects_in(collection))
     found = [one for datablocks in parts(key).values() for one in datablocks]
     found = [one for one in found if not isinstance(one, Object) or one in inside]
     weighted = weighted_meshes()

@@ -115,11 +115,11 @@ def _fbx(path: Path, options: Options) -> None:
     )
 
 
-def _stl(path: Path, options: Options) -> None:
+def _write_surface(operator: Any, name: str, path: Path, options: Options) -> None:
     forward, up = _Z_UP_AXES[options["axes"]]
     _write(
-        bpy.ops.wm.stl_export,
-        "STL",
+        operator,
+        name,
         path,
         options,
         export_selected_objects=True,
@@ -128,23 +128,16 @@ def _stl(path: Path, options: Options) -> None:
         forward_axis=forward,
         up_axis=up,
     )
+
+
+def _stl(path: Path, options: Options) -> None:
+    _write_surface(bpy.ops.wm.stl_export, "STL", path, options)
     if path.stat().st_size <= STL_HEADER:
         raise ConvertError("There are no faces, and STL stores nothing else: add some, or push a .blend.")
 
 
 def _ply(path: Path, options: Options) -> None:
-    forward, up = _Z_UP_AXES[options["axes"]]
-    _write(
-        bpy.ops.wm.ply_export,
-        "PLY",
-        path,
-        options,
-        export_selected_objects=True,
-        apply_modifiers=options["apply_modifiers"],
-        global_scale=options["scale"],
-        forward_axis=forward,
-        up_axis=up,
-    )
+    _write_surface(bpy.ops.wm.ply_export, "PLY", path, options)
     if b"element vertex 0" in path.read_bytes()[:PLY_HEADER]:
         raise ConvertError("There are no vertices, and PLY stores nothing else: add some, or push a .blend.")
 
